@@ -1,0 +1,5 @@
+/** The sentence a user writes: {@code Distiller} and its result. */
+@NullMarked
+package io.distill;
+
+import org.jspecify.annotations.NullMarked;
