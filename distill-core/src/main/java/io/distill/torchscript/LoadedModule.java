@@ -1,0 +1,212 @@
+package io.distill.torchscript;
+
+import static java.util.Objects.requireNonNull;
+
+import ai.djl.Device;
+import ai.djl.MalformedModelException;
+import ai.djl.Model;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.nn.Parameter;
+import ai.djl.pytorch.engine.PtSymbolBlock;
+import ai.djl.pytorch.jni.IValue;
+import ai.djl.pytorch.jni.IValueUtils;
+import ai.djl.pytorch.jni.JniUtils;
+import ai.djl.util.Pair;
+import io.distill.exception.DistillationException;
+import io.distill.internal.AtomicFiles;
+import io.distill.internal.NativeEngine;
+import java.io.BufferedOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * A TorchScript module in native memory; its methods run with one native call each.
+ *
+ * <p>Calls without gradients may come from several threads at once. Whoever loads a module closes
+ * it.
+ */
+public final class LoadedModule implements AutoCloseable {
+
+  private final Model model;
+  private final PtSymbolBlock block;
+  private final NDManager manager;
+  private final Map<String, NDArray> methodSelectors = new ConcurrentHashMap<>();
+  private final Map<String, NDArray> parameters;
+  private boolean training;
+
+  private LoadedModule(Model model, boolean trainable) {
+    this.model = model;
+    this.block = (PtSymbolBlock) model.getBlock();
+    this.manager = model.getNDManager();
+    Map<String, NDArray> named = new LinkedHashMap<>();
+    for (Pair<String, Parameter> parameter : block.getDirectParameters()) {
+      named.put(parameter.getKey(), parameter.getValue().getArray());
+    }
+    this.parameters = Collections.unmodifiableMap(named);
+    if (trainable) {
+      for (NDArray array : named.values()) {
+        if (array.getDataType().isFloating()) {
+          array.setRequiresGradient(true);
+        }
+      }
+    }
+    JniUtils.enableInferenceMode(block);
+  }
+
+  /**
+   * Loads a TorchScript file, from this library or from PyTorch.
+   *
+   * @param file the file
+   * @param device where it lives
+   * @param trainable whether its parameters get gradients
+   * @return the module, in inference mode
+   * @throws DistillationException if the file is missing or libtorch refuses it
+   */
+  public static LoadedModule load(Path file, Device device, boolean trainable) {
+    requireNonNull(device, "device");
+    if (!Files.isRegularFile(file)) {
+      throw new DistillationException(
+          "TorchScript file must exist but " + file + " does not; check the path");
+    }
+    NativeEngine.prepareThread();
+    Model model = NativeEngine.engine().newModel("module", device);
+    try {
+      model.load(file.toAbsolutePath(), null, Map.of("trainParam", Boolean.toString(trainable)));
+      return new LoadedModule(model, trainable);
+    } catch (IOException | MalformedModelException | RuntimeException e) {
+      model.close();
+      throw new DistillationException(
+          "TorchScript file "
+              + file
+              + " must be a module saved with torch.jit.save or by this library but libtorch"
+              + " refused it ("
+              + firstLine(e)
+              + "); save it again",
+          e);
+    }
+  }
+
+  /**
+   * Loads a module made in Java.
+   *
+   * @param module the module
+   * @param device where it lives
+   * @param trainable whether its parameters get gradients
+   * @return the loaded module, in inference mode
+   * @throws DistillationException if libtorch refuses its source
+   */
+  public static LoadedModule load(ScriptModule module, Device device, boolean trainable) {
+    Path directory = null;
+    try {
+      directory = Files.createTempDirectory("distill");
+      Path file = directory.resolve("module.pt");
+      try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(file), 1 << 16)) {
+        new TorchScriptArchive(module).writeTo(out);
+      }
+      return load(file, device, trainable);
+    } catch (IOException e) {
+      throw new DistillationException(
+          "temporary directory must be writable to load a module but was not ("
+              + e.getMessage()
+              + "); set java.io.tmpdir",
+          e);
+    } finally {
+      AtomicFiles.deleteQuietly(directory);
+    }
+  }
+
+  /**
+   * Calls a method.
+   *
+   * @param method its name
+   * @param inputs its tensors; names ending in {@code []} gather into a list. The result is
+   *     attached to the manager of the first one
+   * @param gradients whether the call is recorded for a backward pass
+   * @return the outputs; entries of a dictionary carry their keys as names
+   */
+  public NDList call(String method, NDList inputs, boolean gradients) {
+    NDList arguments = new NDList(inputs.size() + 1);
+    arguments.addAll(inputs);
+    arguments.add(methodSelectors.computeIfAbsent(method, this::selector));
+    return IValueUtils.forward(block, arguments, gradients);
+  }
+
+  private NDArray selector(String method) {
+    NDArray selector = manager.create(0f);
+    selector.setName("module_method:" + method);
+    return selector;
+  }
+
+  /**
+   * Calls a method with prepared arguments and without gradients.
+   *
+   * @param method its name
+   * @param arguments its arguments
+   * @return the result; the caller closes it
+   */
+  IValue run(String method, IValue... arguments) {
+    return IValueUtils.runMethod(block, method, arguments);
+  }
+
+  /**
+   * Switches between training mode (dropout acts) and inference mode.
+   *
+   * @param training whether dropout acts
+   */
+  public void training(boolean training) {
+    if (this.training != training) {
+      this.training = training;
+      if (training) {
+        JniUtils.enableTrainingMode(block);
+      } else {
+        JniUtils.enableInferenceMode(block);
+      }
+    }
+  }
+
+  /**
+   * Returns the parameters (and buffers) as native arrays; they are the module's own.
+   *
+   * @return arrays by dotted name
+   */
+  public Map<String, NDArray> parameters() {
+    return parameters;
+  }
+
+  /**
+   * Returns the manager that owns the parameters.
+   *
+   * @return the module's manager
+   */
+  public NDManager manager() {
+    return manager;
+  }
+
+  /**
+   * Writes the module with its present weights, as libtorch does.
+   *
+   * @param out the stream; left open
+   */
+  public void writeTo(OutputStream out) {
+    JniUtils.writeModule(block, out, false);
+  }
+
+  @Override
+  public void close() {
+    model.close();
+  }
+
+  private static String firstLine(Throwable error) {
+    String message = String.valueOf(error.getMessage()).strip();
+    int end = message.indexOf('\n');
+    return end < 0 ? message : message.substring(0, end);
+  }
+}
