@@ -1,0 +1,168 @@
+package io.distill.loss;
+
+import static java.util.Objects.requireNonNull;
+
+import ai.djl.ndarray.NDArray;
+import io.distill.mapping.LayerMapping;
+import io.distill.schedule.Progress;
+import io.distill.schedule.TemperatureSchedule;
+import io.distill.signal.SignalKind;
+import java.util.List;
+import java.util.Set;
+import java.util.function.ToDoubleFunction;
+
+/**
+ * What the student is trained to make small: a pure function of a {@link LossContext} to a scalar.
+ *
+ * <p>A lambda is a loss:
+ *
+ * <pre>{@code
+ * DistillationLoss logitDistance = context ->
+ *     context.meanOverRows(
+ *         context.student().logits().sub(context.teacher().logits()).square().sum(new int[] {1}));
+ * }</pre>
+ *
+ * <p><b>Contract.</b> The result is a float32 scalar, differentiable in the student's signals, and
+ * a mean over the rows (or tokens) of the context; {@link LossContext#meanOverRows} and its
+ * siblings take that mean correctly when an optimizer step is accumulated from several batches. A
+ * loss holds no state and owns no parameters: it declares them in {@link #prepare} and they live
+ * with the run.
+ */
+@FunctionalInterface
+public interface DistillationLoss {
+
+  /**
+   * Computes the loss of one batch.
+   *
+   * @param context the signals of student and teacher, labels, temperature and more
+   * @return a float32 scalar, differentiable in the student only
+   */
+  NDArray compute(LossContext context);
+
+  /**
+   * Returns what both models must say.
+   *
+   * @return the kinds of signals needed of student and teacher; logits by default
+   */
+  default Set<SignalKind> requires() {
+    return Set.of(SignalKind.LOGITS);
+  }
+
+  /**
+   * Returns what the student must say.
+   *
+   * @return the kinds of signals needed of the student; {@link #requires()} by default
+   */
+  default Set<SignalKind> requiresOfStudent() {
+    return requires();
+  }
+
+  /**
+   * Returns what the teacher must say.
+   *
+   * @return the kinds of signals needed of the teacher; {@link #requires()} by default; empty if
+   *     the loss needs no teacher
+   */
+  default Set<SignalKind> requiresOfTeacher() {
+    return requires();
+  }
+
+  /**
+   * Returns whether the loss compares with labels.
+   *
+   * @return whether at least some rows must have labels; false by default
+   */
+  default boolean requiresLabels() {
+    return false;
+  }
+
+  /**
+   * Declares learned parameters, once, before the first step.
+   *
+   * @param setup the widths of the signals, and where parameters are declared
+   */
+  default void prepare(LossSetup setup) {}
+
+  /**
+   * Returns the name under which the value is reported.
+   *
+   * @return the name; {@code "loss"} by default
+   */
+  default String name() {
+    return "loss";
+  }
+
+  /**
+   * Returns the weighted terms that this loss is the sum of.
+   *
+   * @return this loss alone, by default
+   */
+  default List<LossTerm> terms() {
+    return List.of(new LossTerm(name(), progress -> 1, this));
+  }
+
+  /**
+   * Returns this loss under another name.
+   *
+   * @param name the name in events and reports; not blank
+   * @return the same loss, renamed
+   * @throws IllegalArgumentException if the name is blank
+   */
+  default DistillationLoss named(String name) {
+    return new NamedLoss(this, name);
+  }
+
+  /**
+   * Returns this loss times a constant.
+   *
+   * @param weight the factor; finite and at least 0
+   * @return the weighted loss
+   * @throws IllegalArgumentException if the weight is out of range
+   */
+  default DistillationLoss weighted(double weight) {
+    LossTerm.checkWeight(weight);
+    return new SumLoss(terms().stream().map(term -> term.times(progress -> weight)).toList());
+  }
+
+  /**
+   * Returns this loss times a factor that changes over the run.
+   *
+   * @param weight the factor as a pure function of progress; its values must be finite and at least
+   *     0
+   * @return the weighted loss
+   */
+  default DistillationLoss weighted(ToDoubleFunction<Progress> weight) {
+    requireNonNull(weight, "weight");
+    return new SumLoss(terms().stream().map(term -> term.times(weight)).toList());
+  }
+
+  /**
+   * Returns the sum of this loss and another; each stays a term of its own in events.
+   *
+   * @param other the other loss
+   * @return the sum
+   */
+  default DistillationLoss plus(DistillationLoss other) {
+    return SumLoss.of(terms(), other.terms());
+  }
+
+  /**
+   * Returns this loss at a temperature of its own instead of the run's.
+   *
+   * @param temperature the temperature of this loss
+   * @return the loss at that temperature
+   */
+  default DistillationLoss atTemperature(TemperatureSchedule temperature) {
+    return new ScopedLoss(this, requireNonNull(temperature, "temperature"), null);
+  }
+
+  /**
+   * Returns this loss with a layer mapping of its own instead of the run's.
+   *
+   * @param mapping the layer mapping of this loss
+   * @return the loss on those layers
+   */
+  default DistillationLoss onLayers(LayerMapping mapping) {
+    return new ScopedLoss(this, null, requireNonNull(mapping, "mapping"));
+  }
+}

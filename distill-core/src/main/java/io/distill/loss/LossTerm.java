@@ -1,0 +1,53 @@
+package io.distill.loss;
+
+import static com.google.common.base.Preconditions.checkArgument;
+import static java.util.Objects.requireNonNull;
+
+import io.distill.schedule.Progress;
+import java.util.function.ToDoubleFunction;
+
+/**
+ * One summand of a loss.
+ *
+ * @param name the name in events and reports
+ * @param weight the factor as a pure function of progress
+ * @param loss the loss before weighting
+ */
+public record LossTerm(String name, ToDoubleFunction<Progress> weight, DistillationLoss loss) {
+
+  /**
+   * Checks the parts.
+   *
+   * @throws IllegalArgumentException if the name is blank
+   */
+  public LossTerm {
+    checkArgument(!name.isBlank(), "name must not be blank");
+    requireNonNull(weight, "weight");
+    requireNonNull(loss, "loss");
+  }
+
+  LossTerm times(ToDoubleFunction<Progress> factor) {
+    return new LossTerm(
+        name, progress -> weight.applyAsDouble(progress) * factor.applyAsDouble(progress), loss);
+  }
+
+  /**
+   * Returns the factor at a point of the run.
+   *
+   * @param progress where the run stands
+   * @return the factor; finite and at least 0
+   * @throws IllegalArgumentException if the weight function returned something else
+   */
+  public double weightAt(Progress progress) {
+    double value = weight.applyAsDouble(progress);
+    checkWeight(value);
+    return value;
+  }
+
+  static void checkWeight(double weight) {
+    checkArgument(
+        Double.isFinite(weight) && weight >= 0,
+        "weight must be finite and at least 0 but was %s",
+        weight);
+  }
+}

@@ -1,0 +1,21 @@
+package io.distill.loss;
+
+import static com.google.common.base.Preconditions.checkArgument;
+import static java.util.Objects.requireNonNull;
+
+/** A loss under another name. */
+final class NamedLoss extends ForwardingLoss {
+
+  private final String name;
+
+  NamedLoss(DistillationLoss delegate, String name) {
+    super(delegate);
+    checkArgument(!requireNonNull(name, "name").isBlank(), "name must not be blank");
+    this.name = name;
+  }
+
+  @Override
+  public String name() {
+    return name;
+  }
+}

@@ -1,0 +1,77 @@
+package io.distill.loss;
+
+import ai.djl.ndarray.NDArray;
+import com.google.common.collect.Sets;
+import io.distill.signal.SignalKind;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+import java.util.function.Function;
+
+/** A sum of weighted terms. */
+final class SumLoss implements DistillationLoss {
+
+  private final List<LossTerm> terms;
+
+  SumLoss(List<LossTerm> terms) {
+    this.terms = List.copyOf(terms);
+  }
+
+  static SumLoss of(List<LossTerm> first, List<LossTerm> second) {
+    List<LossTerm> all = new ArrayList<>(first);
+    all.addAll(second);
+    return new SumLoss(all);
+  }
+
+  @Override
+  public NDArray compute(LossContext context) {
+    NDArray sum = null;
+    for (LossTerm term : terms) {
+      NDArray value = term.loss().compute(context).mul((float) term.weightAt(context.progress()));
+      sum = sum == null ? value : sum.add(value);
+    }
+    return sum == null ? context.manager().create(0f) : sum;
+  }
+
+  @Override
+  public Set<SignalKind> requires() {
+    return Sets.union(requiresOfStudent(), requiresOfTeacher()).immutableCopy();
+  }
+
+  @Override
+  public Set<SignalKind> requiresOfStudent() {
+    return union(DistillationLoss::requiresOfStudent);
+  }
+
+  @Override
+  public Set<SignalKind> requiresOfTeacher() {
+    return union(DistillationLoss::requiresOfTeacher);
+  }
+
+  private Set<SignalKind> union(Function<DistillationLoss, Set<SignalKind>> kinds) {
+    Set<SignalKind> union = EnumSet.noneOf(SignalKind.class);
+    terms.forEach(term -> union.addAll(kinds.apply(term.loss())));
+    return union;
+  }
+
+  @Override
+  public boolean requiresLabels() {
+    return terms.stream().anyMatch(term -> term.loss().requiresLabels());
+  }
+
+  @Override
+  public void prepare(LossSetup setup) {
+    terms.forEach(term -> term.loss().prepare(setup));
+  }
+
+  @Override
+  public String name() {
+    return String.join("+", terms.stream().map(LossTerm::name).toList());
+  }
+
+  @Override
+  public List<LossTerm> terms() {
+    return terms;
+  }
+}

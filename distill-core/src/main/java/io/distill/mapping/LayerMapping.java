@@ -1,0 +1,105 @@
+package io.distill.mapping;
+
+import static com.google.common.base.Preconditions.checkArgument;
+
+import io.distill.exception.DistillationException;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/**
+ * Which student layer learns from which teacher layer; a lambda is one.
+ *
+ * <p>Layers are counted from 0 and are the entries of a model's hidden states, embeddings not
+ * included.
+ */
+@FunctionalInterface
+public interface LayerMapping {
+
+  /**
+   * Returns the pairs of layers.
+   *
+   * @param studentLayers the number of student layers, at least 1
+   * @param teacherLayers the number of teacher layers, at least 1
+   * @return the pairs; indices within the two counts
+   */
+  List<LayerPair> pairs(int studentLayers, int teacherLayers);
+
+  /**
+   * Spreads the student's layers evenly over the teacher's, last on last.
+   *
+   * <pre>{@code student i <- teacher (i + 1) · M / N - 1, rounded down}</pre>
+   *
+   * @return the mapping, also called "skip": 3 on 12 layers gives 3, 7, 11
+   * @see <a href="https://arxiv.org/abs/1909.10351">Jiao et al., TinyBERT, 2020</a>
+   */
+  static LayerMapping uniform() {
+    return (students, teachers) ->
+        IntStream.range(0, students)
+            .mapToObj(
+                i -> new LayerPair(i, Math.max(0, (int) ((i + 1L) * teachers / students) - 1)))
+            .toList();
+  }
+
+  /**
+   * Pairs the student's last layer with the teacher's last layer.
+   *
+   * @return the mapping, one pair
+   */
+  static LayerMapping last() {
+    return (students, teachers) -> List.of(new LayerPair(students - 1, teachers - 1));
+  }
+
+  /**
+   * Pairs the first layers in order, as many as both have.
+   *
+   * @return the mapping {@code 0 <- 0, 1 <- 1, …}
+   */
+  static LayerMapping first() {
+    return (students, teachers) ->
+        IntStream.range(0, Math.min(students, teachers))
+            .mapToObj(i -> new LayerPair(i, i))
+            .toList();
+  }
+
+  /**
+   * Names the pairs.
+   *
+   * @param pairs the pairs, at least one
+   * @return the mapping
+   * @throws IllegalArgumentException if there is no pair
+   */
+  static LayerMapping of(LayerPair... pairs) {
+    checkArgument(pairs.length > 0, "pairs must not be empty");
+    List<LayerPair> copy = List.copyOf(Arrays.asList(pairs));
+    return (students, teachers) -> copy;
+  }
+
+  /**
+   * Returns the pairs, checked against the layers that exist.
+   *
+   * @param studentLayers the number of student layers
+   * @param teacherLayers the number of teacher layers
+   * @return the pairs
+   * @throws DistillationException if there is no pair, or a layer does not exist
+   */
+  default List<LayerPair> checkedPairs(int studentLayers, int teacherLayers) {
+    List<LayerPair> pairs = pairs(studentLayers, teacherLayers);
+    boolean valid =
+        pairs != null
+            && !pairs.isEmpty()
+            && pairs.stream()
+                .allMatch(p -> p.student() < studentLayers && p.teacher() < teacherLayers);
+    if (!valid) {
+      throw new DistillationException(
+          "layerMapping must pair student layers 0 to "
+              + (studentLayers - 1)
+              + " with teacher layers 0 to "
+              + (teacherLayers - 1)
+              + " but was "
+              + pairs
+              + "; count layers from 0");
+    }
+    return pairs;
+  }
+}

@@ -1,0 +1,5 @@
+/** What a model says about a batch, as plain values. */
+@NullMarked
+package io.distill.signal;
+
+import org.jspecify.annotations.NullMarked;
