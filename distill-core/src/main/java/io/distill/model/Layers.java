@@ -1,0 +1,81 @@
+package io.distill.model;
+
+import ai.djl.ndarray.types.Shape;
+import io.distill.exception.DistillationException;
+import io.distill.torchscript.HostTensor;
+import io.distill.torchscript.ScriptModule;
+import java.util.LinkedHashSet;
+import java.util.Map;
+import java.util.Set;
+
+/** Takes named weights and makes the small modules that architectures are built of. */
+final class Layers {
+
+  private final Map<String, HostTensor> weights;
+  private final Set<String> unused;
+
+  Layers(Map<String, HostTensor> weights) {
+    this.weights = weights;
+    this.unused = new LinkedHashSet<>(weights.keySet());
+  }
+
+  HostTensor take(String name, long... shape) {
+    HostTensor tensor = weights.get(name);
+    Shape expected = new Shape(shape);
+    if (tensor == null || !tensor.shape().equals(expected)) {
+      throw new DistillationException(
+          "weight "
+              + name
+              + " must have shape "
+              + expected
+              + " but "
+              + (tensor == null ? "is missing" : "had " + tensor.shape())
+              + "; check that configuration and weights belong together");
+    }
+    unused.remove(name);
+    return tensor;
+  }
+
+  void requireAllUsed(String architecture) {
+    if (!unused.isEmpty()) {
+      throw new DistillationException(
+          "weights must belong to " + architecture + " but it has no " + unused);
+    }
+  }
+
+  ScriptModule linear(String name, long out, long in) {
+    return ScriptModule.builder("Linear")
+        .parameter("weight", take(name + ".weight", out, in))
+        .parameter("bias", take(name + ".bias", out))
+        .method(
+            """
+            def forward(self, input: Tensor) -> Tensor:
+              return torch.linear(input, self.weight, self.bias)
+            """)
+        .build();
+  }
+
+  ScriptModule layerNorm(String name, long width, double epsilon) {
+    return ScriptModule.builder("LayerNorm")
+        .parameter("weight", take(name + ".weight", width))
+        .parameter("bias", take(name + ".bias", width))
+        .constant("eps", epsilon)
+        .method(
+            """
+            def forward(self, input: Tensor) -> Tensor:
+              return torch.layer_norm(input, [torch.size(input, -1)], self.weight, self.bias, self.eps)
+            """)
+        .build();
+  }
+
+  ScriptModule embedding(String name, long count, long width) {
+    return ScriptModule.builder("Embedding")
+        .parameter("weight", take(name + ".weight", count, width))
+        .method(
+            """
+            def forward(self, input: Tensor) -> Tensor:
+              return torch.embedding(self.weight, input)
+            """)
+        .build();
+  }
+}

@@ -1,0 +1,119 @@
+package io.distill.model;
+
+import com.google.gson.Gson;
+import com.google.gson.GsonBuilder;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParseException;
+import io.distill.exception.DistillationException;
+import io.distill.signal.SignalKind;
+import io.distill.torchscript.HostTensor;
+import io.distill.torchscript.ScriptModule;
+import java.util.Map;
+import java.util.Set;
+
+/** The shape of one of the library's own models: everything but the weights. */
+public sealed interface ModelConfiguration
+    permits BagOfEmbeddings, MultilayerPerceptron, TransformerEncoder {
+
+  /**
+   * Draws weights.
+   *
+   * @param seed the seed; the same seed gives the same weights everywhere
+   * @return initial weights by parameter name
+   */
+  Map<String, HostTensor> initialWeights(long seed);
+
+  /**
+   * Builds the module.
+   *
+   * @param weights a tensor for each parameter name of {@link #initialWeights}
+   * @return the module
+   * @throws DistillationException if a weight is missing, superfluous, or has another shape
+   */
+  ScriptModule module(Map<String, HostTensor> weights);
+
+  /**
+   * Returns what the model can say.
+   *
+   * @return the kinds of signals
+   */
+  Set<SignalKind> provides();
+
+  /**
+   * Returns the number of classes.
+   *
+   * @return the number of classes; 0 if the model has no classifier
+   */
+  int classes();
+
+  /**
+   * Returns this configuration for another number of classes.
+   *
+   * @param classes the number of classes; 0 for none
+   * @return a copy
+   */
+  ModelConfiguration withClasses(int classes);
+
+  /**
+   * Writes this configuration as JSON.
+   *
+   * @return an object with the architecture's name and its values
+   */
+  default JsonObject toJson() {
+    JsonObject json = new JsonObject();
+    json.addProperty("architecture", getClass().getSimpleName());
+    json.add("configuration", gson().toJsonTree(this));
+    return json;
+  }
+
+  /**
+   * Reads what {@link #toJson} wrote.
+   *
+   * @param json the object
+   * @return the configuration
+   * @throws DistillationException if the architecture is unknown or a value is wrong
+   */
+  static ModelConfiguration fromJson(JsonObject json) {
+    JsonElement name = json.get("architecture");
+    try {
+      Class<? extends ModelConfiguration> type =
+          switch (name == null ? "" : name.getAsString()) {
+            case "BagOfEmbeddings" -> BagOfEmbeddings.class;
+            case "MultilayerPerceptron" -> MultilayerPerceptron.class;
+            case "TransformerEncoder" -> TransformerEncoder.class;
+            default ->
+                throw new DistillationException(
+                    "architecture must be one of BagOfEmbeddings, MultilayerPerceptron,"
+                        + " TransformerEncoder but was "
+                        + name
+                        + "; the file may come from a newer version");
+          };
+      ModelConfiguration configuration = gson().fromJson(json.get("configuration"), type);
+      if (configuration == null) {
+        throw new DistillationException(
+            "configuration of " + name + " must be present but is missing; save the model again");
+      }
+      return configuration;
+    } catch (JsonParseException | IllegalStateException | UnsupportedOperationException e) {
+      throw new DistillationException(
+          "configuration of " + name + " must be readable but was not (" + e.getMessage() + ")", e);
+    } catch (RuntimeException e) {
+      if (e instanceof DistillationException) {
+        throw e;
+      }
+      // a record's own check, wrapped by Gson
+      throw new DistillationException(
+          "configuration of "
+              + name
+              + " must have values in range but was refused ("
+              + (e.getCause() == null ? e : e.getCause()).getMessage()
+              + ")",
+          e);
+    }
+  }
+
+  private static Gson gson() {
+    return new GsonBuilder().serializeSpecialFloatingPointValues().create();
+  }
+}

@@ -1,0 +1,382 @@
+package io.distill.model;
+
+import static com.google.common.base.Preconditions.checkArgument;
+import static java.util.Objects.requireNonNull;
+
+import com.google.common.collect.ImmutableSet;
+import io.distill.signal.SignalKind;
+import io.distill.torchscript.HostTensor;
+import io.distill.torchscript.ScriptModule;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * The BERT encoder: embeddings, layers of self-attention and feed-forward with layer norm after
+ * each, pooling, and a linear classifier on the pooled vector.
+ *
+ * <p>Hidden states are the outputs of the layers, {@code [N, L, D]} each; the embedding is the
+ * pooled (and, if asked, L2-normalised) output of the last layer. Parameter names are those of
+ * Hugging Face's {@code BertModel}, plus {@code classifier}.
+ *
+ * @param vocabularySize the number of word pieces, at least 1
+ * @param maxPositions the longest input in tokens, at least 1
+ * @param typeVocabularySize the number of token types, at least 1; inputs are of type 0
+ * @param hiddenSize the width {@code D}; a multiple of {@code heads}
+ * @param layers the number of layers, at least 1
+ * @param heads the number of attention heads, at least 1
+ * @param intermediateSize the width of the feed-forward layer, at least 1
+ * @param activation the activation of the feed-forward layer
+ * @param layerNormEpsilon the epsilon of layer norm, greater than 0; BERT's is 1e-12
+ * @param dropout the dropout probability in training, from 0 to below 1
+ * @param pooling how the embedding is made
+ * @param normalized whether the embedding is divided by its L2 norm
+ * @param classes the number of classes; 0 for none
+ * @see <a href="https://arxiv.org/abs/1810.04805">Devlin et al., BERT, 2019</a>
+ */
+public record TransformerEncoder(
+    int vocabularySize,
+    int maxPositions,
+    int typeVocabularySize,
+    int hiddenSize,
+    int layers,
+    int heads,
+    int intermediateSize,
+    Activation activation,
+    double layerNormEpsilon,
+    double dropout,
+    Pooling pooling,
+    boolean normalized,
+    int classes)
+    implements ModelConfiguration {
+
+  private static final String EMBEDDINGS = "embeddings.";
+
+  /**
+   * Checks the values.
+   *
+   * @throws IllegalArgumentException if a value is out of range
+   */
+  public TransformerEncoder {
+    checkArgument(
+        vocabularySize >= 1, "vocabularySize must be at least 1 but was %s", vocabularySize);
+    checkArgument(maxPositions >= 1, "maxPositions must be at least 1 but was %s", maxPositions);
+    checkArgument(
+        typeVocabularySize >= 1,
+        "typeVocabularySize must be at least 1 but was %s",
+        typeVocabularySize);
+    checkArgument(layers >= 1, "layers must be at least 1 but was %s", layers);
+    checkArgument(heads >= 1, "heads must be at least 1 but was %s", heads);
+    checkArgument(
+        hiddenSize >= 1 && hiddenSize % heads == 0,
+        "hiddenSize must be a multiple of heads %s but was %s",
+        heads,
+        hiddenSize);
+    checkArgument(
+        intermediateSize >= 1, "intermediateSize must be at least 1 but was %s", intermediateSize);
+    requireNonNull(activation, "activation");
+    checkArgument(
+        layerNormEpsilon > 0,
+        "layerNormEpsilon must be greater than 0 but was %s",
+        layerNormEpsilon);
+    BagOfEmbeddings.checkProbability("dropout", dropout);
+    requireNonNull(pooling, "pooling");
+    checkArgument(classes >= 0, "classes must be at least 0 but was %s", classes);
+  }
+
+  @Override
+  public TransformerEncoder withClasses(int classes) {
+    return new TransformerEncoder(
+        vocabularySize,
+        maxPositions,
+        typeVocabularySize,
+        hiddenSize,
+        layers,
+        heads,
+        intermediateSize,
+        activation,
+        layerNormEpsilon,
+        dropout,
+        pooling,
+        normalized,
+        classes);
+  }
+
+  @Override
+  public Set<SignalKind> provides() {
+    return classes == 0
+        ? ImmutableSet.of(
+            SignalKind.EMBEDDING, SignalKind.HIDDEN_STATES, SignalKind.ATTENTION_SCORES)
+        : ImmutableSet.copyOf(SignalKind.values());
+  }
+
+  @Override
+  public Map<String, HostTensor> initialWeights(long seed) {
+    WeightInitializer initializer = new WeightInitializer(seed);
+    Map<String, HostTensor> weights = new LinkedHashMap<>();
+    embedding(weights, initializer, "word_embeddings.weight", vocabularySize);
+    embedding(weights, initializer, "position_embeddings.weight", maxPositions);
+    embedding(weights, initializer, "token_type_embeddings.weight", typeVocabularySize);
+    Initial.layerNorm(weights, initializer, EMBEDDINGS + "LayerNorm", hiddenSize);
+    for (int i = 0; i < layers; i++) {
+      String layer = layer(i);
+      for (String part : new String[] {"query", "key", "value"}) {
+        Initial.normalLinear(
+            weights, initializer, layer + "attention.self." + part, hiddenSize, hiddenSize);
+      }
+      Initial.normalLinear(
+          weights, initializer, layer + "attention.output.dense", hiddenSize, hiddenSize);
+      Initial.layerNorm(weights, initializer, layer + "attention.output.LayerNorm", hiddenSize);
+      Initial.normalLinear(
+          weights, initializer, layer + "intermediate.dense", intermediateSize, hiddenSize);
+      Initial.normalLinear(
+          weights, initializer, layer + "output.dense", hiddenSize, intermediateSize);
+      Initial.layerNorm(weights, initializer, layer + "output.LayerNorm", hiddenSize);
+    }
+    if (classes > 0) {
+      Initial.normalLinear(weights, initializer, "classifier", classes, hiddenSize);
+    }
+    return weights;
+  }
+
+  private void embedding(
+      Map<String, HostTensor> weights, WeightInitializer initializer, String name, int count) {
+    weights.put(EMBEDDINGS + name, initializer.normal(EMBEDDINGS + name, 0.02, count, hiddenSize));
+  }
+
+  private static String layer(int index) {
+    return "encoder.layer." + index + ".";
+  }
+
+  @Override
+  public ScriptModule module(Map<String, HostTensor> weights) {
+    Layers parts = new Layers(weights);
+    ScriptModule.Builder stack = ScriptModule.builder("ModuleList");
+    StringBuilder all = new StringBuilder();
+    StringBuilder withScores = new StringBuilder();
+    for (int i = 0; i < layers; i++) {
+      stack.module(Integer.toString(i), encoderLayer(parts, layer(i)));
+      String each = "getattr(self.layer, \"" + i + "\")";
+      all.append("  hidden = ").append(each).append(".forward(hidden, mask)\n");
+      all.append("  states.append(hidden)\n");
+      withScores.append("  hidden, scores = ").append(each);
+      withScores.append(".forward_with_scores(hidden, mask)\n");
+      withScores.append("  states.append(hidden)\n  attention.append(scores)\n");
+    }
+    ScriptModule encoder =
+        ScriptModule.builder("Encoder")
+            .module("layer", stack.build())
+            .method(
+                "def forward(self, hidden: Tensor, mask: Tensor, states: List[Tensor]) -> Tensor:\n"
+                    + all
+                    + "  return hidden\n")
+            .method(
+                "def forward_with_scores(self, hidden: Tensor, mask: Tensor, states: List[Tensor],"
+                    + " attention: List[Tensor]) -> Tensor:\n"
+                    + withScores
+                    + "  return hidden\n")
+            .build();
+    ScriptModule.Builder builder =
+        ScriptModule.builder("TransformerEncoder")
+            .module("embeddings", embeddings(parts))
+            .module("encoder", encoder)
+            .method(
+                """
+                def attention_bias(self, attention_mask: Tensor) -> Tensor:
+                  return torch.unsqueeze(torch.unsqueeze(torch.ne(attention_mask, 0), 1), 1)
+                """)
+            .method(
+                """
+                def encode(self, input_ids: Tensor, attention_mask: Tensor, states: List[Tensor]) -> Tensor:
+                  hidden = self.embeddings.forward(input_ids)
+                  return self.encoder.forward(hidden, self.attention_bias(attention_mask), states)
+                """)
+            .method(poolingSource());
+    String logits = "";
+    if (classes > 0) {
+      builder.module("classifier", parts.linear("classifier", classes, hiddenSize));
+      logits = "\"logits\": self.classifier.forward(embedding), ";
+    }
+    builder.method(
+        """
+        def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+          states = annotate(List[Tensor], [])
+          embedding = self.pool(self.encode(input_ids, attention_mask, states), attention_mask)
+          return %s
+        """
+            .formatted(classes > 0 ? "self.classifier.forward(embedding)" : "embedding"));
+    String outputs =
+        """
+        def %s(self, input_ids: Tensor, attention_mask: Tensor) -> Dict[str, Tensor]:
+          states = annotate(List[Tensor], [])
+          embedding = self.pool(self.encode(input_ids, attention_mask, states), attention_mask)
+          return {%s"embedding": embedding%s}
+        """;
+    builder
+        .method(outputs.formatted("outputs", logits, ""))
+        .method(
+            outputs.formatted(
+                "outputs_with_hidden_states", logits, entries("hidden_states", "states")))
+        .method(
+            """
+            def outputs_with_attention(self, input_ids: Tensor, attention_mask: Tensor) -> Dict[str, Tensor]:
+              states = annotate(List[Tensor], [])
+              attention = annotate(List[Tensor], [])
+              hidden = self.embeddings.forward(input_ids)
+              hidden = self.encoder.forward_with_scores(hidden, self.attention_bias(attention_mask), states, attention)
+              embedding = self.pool(hidden, attention_mask)
+              return {%s"embedding": embedding%s%s}
+            """
+                .formatted(
+                    logits,
+                    entries("hidden_states", "states"),
+                    entries("attention_scores", "attention")));
+    parts.requireAllUsed("TransformerEncoder");
+    return builder.build();
+  }
+
+  private String entries(String key, String list) {
+    StringBuilder entries = new StringBuilder();
+    for (int i = 0; i < layers; i++) {
+      entries.append(", \"").append(key).append('.').append(i).append("\": ");
+      entries.append(list).append('[').append(i).append(']');
+    }
+    return entries.toString();
+  }
+
+  private String poolingSource() {
+    String pooled =
+        switch (pooling) {
+          case FIRST -> "  pooled = torch.select(hidden, 1, 0)\n";
+          case MEAN ->
+              """
+                weights = torch.unsqueeze(torch.to(attention_mask, 6), -1)
+                pooled = torch.sum(hidden * weights, [1]) / torch.clamp_min(torch.sum(weights, [1]), 1.)
+              """;
+        };
+    String result =
+        normalized
+            ? "  return pooled / torch.clamp_min(torch.norm(pooled, 2, [-1], True), 1e-12)\n"
+            : "  return pooled\n";
+    return "def pool(self, hidden: Tensor, attention_mask: Tensor) -> Tensor:\n" + pooled + result;
+  }
+
+  private ScriptModule embeddings(Layers parts) {
+    return ScriptModule.builder("Embeddings")
+        .module(
+            "word_embeddings",
+            parts.embedding(EMBEDDINGS + "word_embeddings", vocabularySize, hiddenSize))
+        .module(
+            "position_embeddings",
+            parts.embedding(EMBEDDINGS + "position_embeddings", maxPositions, hiddenSize))
+        .module(
+            "token_type_embeddings",
+            parts.embedding(EMBEDDINGS + "token_type_embeddings", typeVocabularySize, hiddenSize))
+        .module(
+            "LayerNorm", parts.layerNorm(EMBEDDINGS + "LayerNorm", hiddenSize, layerNormEpsilon))
+        .constant("dropout", dropout)
+        .method(
+            """
+            def forward(self, input_ids: Tensor) -> Tensor:
+              words = self.word_embeddings.forward(input_ids)
+              positions = torch.slice(self.position_embeddings.weight, 0, 0, torch.size(input_ids, 1))
+              types = torch.select(self.token_type_embeddings.weight, 0, 0)
+              hidden = self.LayerNorm.forward(words + types + positions)
+              return torch.dropout(hidden, self.dropout, self.training)
+            """)
+        .build();
+  }
+
+  private ScriptModule encoderLayer(Layers parts, String name) {
+    ScriptModule self =
+        ScriptModule.builder("SelfAttention")
+            .module("query", parts.linear(name + "attention.self.query", hiddenSize, hiddenSize))
+            .module("key", parts.linear(name + "attention.self.key", hiddenSize, hiddenSize))
+            .module("value", parts.linear(name + "attention.self.value", hiddenSize, hiddenSize))
+            .constant("heads", heads)
+            .constant("dropout", dropout)
+            .method(
+                """
+                def split_heads(self, input: Tensor) -> Tensor:
+                  shape = [torch.size(input, 0), torch.size(input, 1), self.heads, -1]
+                  return torch.transpose(torch.reshape(input, shape), 1, 2)
+                """)
+            .method(
+                """
+                def merge_heads(self, input: Tensor) -> Tensor:
+                  return torch.flatten(torch.transpose(input, 1, 2), 2)
+                """)
+            .method(
+                """
+                def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+                  query = self.split_heads(self.query.forward(hidden))
+                  key = self.split_heads(self.key.forward(hidden))
+                  value = self.split_heads(self.value.forward(hidden))
+                  dropout = self.dropout if self.training else 0.
+                  return self.merge_heads(torch.scaled_dot_product_attention(query, key, value, mask, dropout))
+                """)
+            .method(
+                """
+                def forward_with_scores(self, hidden: Tensor, mask: Tensor) -> Tuple[Tensor, Tensor]:
+                  query = self.split_heads(self.query.forward(hidden))
+                  key = self.split_heads(self.key.forward(hidden))
+                  value = self.split_heads(self.value.forward(hidden))
+                  scores = torch.matmul(query, torch.transpose(key, -2, -1)) / torch.sqrt(torch.size(query, -1))
+                  probabilities = torch.softmax(torch.masked_fill(scores, torch.logical_not(mask), -inf), -1)
+                  probabilities = torch.dropout(probabilities, self.dropout, self.training)
+                  return (self.merge_heads(torch.matmul(probabilities, value)), scores)
+                """)
+            .build();
+    ScriptModule attention =
+        ScriptModule.builder("Attention")
+            .module("self", self)
+            .module("output", output(parts, name + "attention.output", hiddenSize))
+            .build();
+    ScriptModule intermediate =
+        ScriptModule.builder("Intermediate")
+            .module(
+                "dense", parts.linear(name + "intermediate.dense", intermediateSize, hiddenSize))
+            .method(
+                "def forward(self, hidden: Tensor) -> Tensor:\n  return "
+                    + activation.of("self.dense.forward(hidden)")
+                    + "\n")
+            .build();
+    return ScriptModule.builder("EncoderLayer")
+        .module("attention", attention)
+        .module("intermediate", intermediate)
+        .module("output", output(parts, name + "output", intermediateSize))
+        .method(
+            """
+            def feed_forward(self, hidden: Tensor, context: Tensor) -> Tensor:
+              attended = self.attention.output.forward(context, hidden)
+              return self.output.forward(self.intermediate.forward(attended), attended)
+            """)
+        .method(
+            """
+            def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+              context = getattr(self.attention, "self").forward(hidden, mask)
+              return self.feed_forward(hidden, context)
+            """)
+        .method(
+            """
+            def forward_with_scores(self, hidden: Tensor, mask: Tensor) -> Tuple[Tensor, Tensor]:
+              context, scores = getattr(self.attention, "self").forward_with_scores(hidden, mask)
+              return (self.feed_forward(hidden, context), scores)
+            """)
+        .build();
+  }
+
+  private ScriptModule output(Layers parts, String name, int in) {
+    return ScriptModule.builder("Output")
+        .module("dense", parts.linear(name + ".dense", hiddenSize, in))
+        .module("LayerNorm", parts.layerNorm(name + ".LayerNorm", hiddenSize, layerNormEpsilon))
+        .constant("dropout", dropout)
+        .method(
+            """
+            def forward(self, input: Tensor, residual: Tensor) -> Tensor:
+              projected = torch.dropout(self.dense.forward(input), self.dropout, self.training)
+              return self.LayerNorm.forward(projected + residual)
+            """)
+        .build();
+  }
+}

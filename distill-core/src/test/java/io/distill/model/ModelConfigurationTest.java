@@ -1,0 +1,175 @@
+package io.distill.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import com.google.gson.JsonObject;
+import io.distill.exception.DistillationException;
+import io.distill.internal.NativeEngine;
+import io.distill.torchscript.HostTensor;
+import io.distill.torchscript.LoadedModule;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class ModelConfigurationTest {
+
+  static final TransformerEncoder ENCODER =
+      new TransformerEncoder(
+          50, 16, 2, 12, 2, 3, 20, Activation.GELU, 1e-12, 0.1, Pooling.MEAN, true, 4);
+  static final BagOfEmbeddings BAG = new BagOfEmbeddings(50, 8, 6, Activation.RELU, 0.1, 0.1, 4);
+  static final MultilayerPerceptron PERCEPTRON =
+      new MultilayerPerceptron(6, List.of(5, 7), Activation.TANH, 0.1, 4);
+
+  static List<ModelConfiguration> configurations() {
+    List<ModelConfiguration> all = new ArrayList<>();
+    for (ModelConfiguration each : List.of(ENCODER, BAG, PERCEPTRON)) {
+      all.add(each);
+      all.add(each.withClasses(0));
+    }
+    return all;
+  }
+
+  @ParameterizedTest
+  @MethodSource("configurations")
+  void configuration_asJson_readsBack(ModelConfiguration configuration) {
+    assertThat(ModelConfiguration.fromJson(configuration.toJson())).isEqualTo(configuration);
+  }
+
+  @ParameterizedTest
+  @MethodSource("configurations")
+  void module_everyMethod_runs(ModelConfiguration configuration) {
+    try (LoadedModule module =
+            LoadedModule.load(
+                configuration.module(configuration.initialWeights(7)), Device.cpu(), true);
+        NDManager manager = NativeEngine.newManager(Device.cpu())) {
+      NDList inputs = inputs(configuration, manager);
+      NDArray forward = module.call("forward", inputs, false).singletonOrThrow();
+      NDList outputs = module.call("outputs_with_hidden_states", inputs, true);
+      NDArray first =
+          configuration.classes() > 0 ? outputs.get("logits") : outputs.get("embedding");
+      assertThat(first.toFloatArray()).containsExactly(forward.toFloatArray());
+      assertThat(outputs.get("hidden_states.1")).isNotNull();
+      assertThat(module.call("outputs", inputs, false).get(0).toFloatArray())
+          .containsExactly(forward.toFloatArray());
+      assertThat(module.parameters().keySet())
+          .containsExactlyInAnyOrderElementsOf(configuration.initialWeights(7).keySet());
+    }
+  }
+
+  @Test
+  void encoder_withAttention_agreesWithTheFusedPath() {
+    try (LoadedModule module =
+            LoadedModule.load(ENCODER.module(ENCODER.initialWeights(7)), Device.cpu(), false);
+        NDManager manager = NativeEngine.newManager(Device.cpu())) {
+      NDList inputs = inputs(ENCODER, manager);
+      NDList plain = module.call("outputs_with_hidden_states", inputs, false);
+      NDList scored = module.call("outputs_with_attention", inputs, false);
+      for (NDArray array : plain) {
+        assertThat(scored.get(array.getName()).toFloatArray())
+            .usingComparatorWithPrecision(1e-5f)
+            .containsExactly(array.toFloatArray());
+      }
+      assertThat(scored.get("attention_scores.1").getShape()).isEqualTo(new Shape(2, 3, 4, 4));
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Activation.class)
+  void perceptron_everyActivation_isTheFunctionItNames(Activation activation) {
+    MultilayerPerceptron one = new MultilayerPerceptron(1, List.of(1), activation, 0, 0);
+    Map<String, HostTensor> weights = new LinkedHashMap<>();
+    weights.put("hidden.0.weight", HostTensor.of(new float[] {1}, 1, 1));
+    weights.put("hidden.0.bias", HostTensor.of(new float[] {0}, 1));
+    try (LoadedModule module = LoadedModule.load(one.module(weights), Device.cpu(), false);
+        NDManager manager = NativeEngine.newManager(Device.cpu())) {
+      NDArray input = manager.create(new float[] {0.5f, -0.5f}, new Shape(2, 1));
+      float[] out = module.call("forward", new NDList(input), false).get(0).toFloatArray();
+      double[] expected =
+          switch (activation) {
+            case RELU -> new double[] {0.5, 0};
+            case GELU -> new double[] {0.3457312, -0.1542688};
+            case GELU_TANH -> new double[] {0.3457140, -0.1542860};
+            case TANH -> new double[] {Math.tanh(0.5), Math.tanh(-0.5)};
+          };
+      assertThat((double) out[0]).isCloseTo(expected[0], within(2e-6));
+      assertThat((double) out[1]).isCloseTo(expected[1], within(2e-6));
+    }
+  }
+
+  @Test
+  void bag_padding_doesNotCount() {
+    try (LoadedModule module =
+            LoadedModule.load(BAG.module(BAG.initialWeights(7)), Device.cpu(), false);
+        NDManager manager = NativeEngine.newManager(Device.cpu())) {
+      NDList padded = inputs(BAG, manager);
+      NDList alone =
+          new NDList(
+              manager.create(new long[] {2, 4}, new Shape(1, 2)),
+              manager.create(new long[] {1, 1}, new Shape(1, 2)));
+      float[] all = module.call("forward", padded, false).get(0).toFloatArray();
+      assertThat(module.call("forward", alone, false).get(0).toFloatArray())
+          .usingComparatorWithPrecision(1e-6f)
+          .containsExactly(all[4], all[5], all[6], all[7]);
+    }
+  }
+
+  @Test
+  void weights_missingOrOfAnotherShape_areNamed() {
+    Map<String, HostTensor> weights = new LinkedHashMap<>(BAG.initialWeights(1));
+    weights.put("hidden.weight", HostTensor.of(new float[2], 1, 2));
+    assertThatThrownBy(() -> BAG.module(weights))
+        .isInstanceOf(DistillationException.class)
+        .hasMessage(
+            "weight hidden.weight must have shape (6, 8) but had (1, 2); check that configuration"
+                + " and weights belong together");
+    weights.remove("hidden.weight");
+    assertThatThrownBy(() -> BAG.module(weights)).hasMessageContaining("but is missing");
+    Map<String, HostTensor> tooMany = new LinkedHashMap<>(BAG.initialWeights(1));
+    tooMany.put("extra", HostTensor.of(new float[2], 2));
+    assertThatThrownBy(() -> BAG.module(tooMany))
+        .hasMessage("weights must belong to BagOfEmbeddings but it has no [extra]");
+  }
+
+  @Test
+  void fromJson_unknownOrBroken_isRefused() {
+    JsonObject json = new JsonObject();
+    json.addProperty("architecture", "Mamba");
+    assertThatThrownBy(() -> ModelConfiguration.fromJson(json))
+        .isInstanceOf(DistillationException.class)
+        .hasMessageContaining("architecture must be one of");
+    JsonObject wrong = BAG.toJson();
+    wrong.getAsJsonObject("configuration").addProperty("hiddenSize", -1);
+    assertThatThrownBy(() -> ModelConfiguration.fromJson(wrong))
+        .isInstanceOf(DistillationException.class)
+        .hasMessageContaining("hiddenSize must be at least 1 but was -1");
+  }
+
+  @Test
+  void initialWeights_sameSeed_areTheSame() {
+    assertThat(BAG.initialWeights(3).get("hidden.weight").toFloatArray())
+        .containsExactly(BAG.initialWeights(3).get("hidden.weight").toFloatArray())
+        .isNotEqualTo(BAG.initialWeights(4).get("hidden.weight").toFloatArray());
+  }
+
+  private static NDList inputs(ModelConfiguration configuration, NDManager manager) {
+    if (configuration instanceof MultilayerPerceptron) {
+      return new NDList(
+          manager.create(new float[] {1, 2, 3, 4, 5, 6, 6, 5, 4, 3, 2, 1}, new Shape(2, 3, 2)));
+    }
+    return new NDList(
+        manager.create(new long[] {1, 2, 3, 4, 2, 4, 0, 0}, new Shape(2, 4)),
+        manager.create(new long[] {1, 1, 1, 1, 1, 1, 0, 0}, new Shape(2, 4)));
+  }
+}
