@@ -1,0 +1,184 @@
+package io.distill.data;
+
+import static com.google.common.base.Preconditions.checkArgument;
+import static java.util.Objects.requireNonNull;
+
+import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import com.google.gson.JsonArray;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import io.distill.exception.DistillationException;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.lang.ref.Cleaner;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.OptionalInt;
+
+/** A tokenizer of any kind, run by DJL's native Hugging Face tokenizer. */
+final class NativeTokenizer implements Tokenizer {
+
+  // a tokenizer has no close method: its native half is freed when the garbage collector finds it
+  private static final Cleaner CLEANER = Cleaner.create();
+
+  private final TokenizerDefinition definition;
+  private final int maxLength;
+  private final String json;
+  private final String fingerprint;
+  private final Map<String, Integer> ids;
+  private final int vocabularySize;
+  private final HuggingFaceTokenizer tokenizer;
+
+  private NativeTokenizer(
+      TokenizerDefinition definition,
+      int maxLength,
+      String json,
+      Map<String, Integer> ids,
+      HuggingFaceTokenizer tokenizer) {
+    this.definition = definition;
+    this.maxLength = maxLength;
+    this.json = json;
+    this.fingerprint = TokenizerDefinition.fingerprint(json);
+    this.ids = ids;
+    this.vocabularySize = ids.values().stream().mapToInt(Integer::intValue).max().orElse(-1) + 1;
+    this.tokenizer = tokenizer;
+  }
+
+  static NativeTokenizer of(TokenizerDefinition definition, int maxLength) {
+    String json =
+        TokenizerDefinition.canonicalJson(definition.root(), maxLength, definition.truncatesLeft());
+    // truncation comes with the definition: DJL's own setting would lose the side that is cut off
+    Map<String, String> options =
+        Map.of(
+            "padding", "DO_NOT_PAD", "truncation", "DO_NOT_TRUNCATE", "addSpecialTokens", "true");
+    HuggingFaceTokenizer tokenizer = open(json, definition.source(), options);
+    boolean complete = false;
+    try {
+      int specialTokens = tokenizer.encode("", true, false).getIds().length;
+      checkArgument(
+          maxLength > specialTokens,
+          "maxLength must be greater than the %s special tokens of a text but was %s",
+          specialTokens,
+          maxLength);
+      NativeTokenizer result =
+          new NativeTokenizer(definition, maxLength, json, pieces(definition), tokenizer);
+      CLEANER.register(result, tokenizer::close);
+      complete = true;
+      return result;
+    } finally {
+      if (!complete) {
+        tokenizer.close();
+      }
+    }
+  }
+
+  private static HuggingFaceTokenizer open(
+      String json, String source, Map<String, String> options) {
+    try {
+      return HuggingFaceTokenizer.newInstance(
+          new ByteArrayInputStream(json.getBytes(StandardCharsets.UTF_8)), options);
+    } catch (IOException | RuntimeException e) {
+      throw new DistillationException(
+          "tokenizer "
+              + source
+              + " must be a definition that the native tokenizer can read but was not: "
+              + e.getMessage(),
+          e);
+    }
+  }
+
+  private static Map<String, Integer> pieces(TokenizerDefinition definition) {
+    Map<String, Integer> ids = new HashMap<>();
+    JsonElement vocabulary = definition.model().get("vocab");
+    if (vocabulary instanceof JsonObject object) {
+      object.entrySet().forEach(entry -> ids.put(entry.getKey(), entry.getValue().getAsInt()));
+    } else if (vocabulary instanceof JsonArray array) {
+      // Unigram: pairs of piece and score, the id is the position
+      for (int i = 0; i < array.size(); i++) {
+        ids.put(array.get(i).getAsJsonArray().get(0).getAsString(), i);
+      }
+    }
+    for (JsonObject token : definition.addedTokens()) {
+      ids.put(token.get("content").getAsString(), token.get("id").getAsInt());
+    }
+    return ids;
+  }
+
+  @Override
+  public int[] encode(String text) {
+    requireNonNull(text, "text");
+    long[] longs = tokenizer.encode(WellFormed.text(text), true, false).getIds();
+    int[] result = new int[longs.length];
+    for (int i = 0; i < result.length; i++) {
+      result[i] = (int) longs[i];
+    }
+    return result;
+  }
+
+  @Override
+  public int vocabularySize() {
+    return vocabularySize;
+  }
+
+  @Override
+  public int maxLength() {
+    return maxLength;
+  }
+
+  @Override
+  public int padId() {
+    return TokenizerDefinition.padId(this::id, definition.padIdOfFile());
+  }
+
+  @Override
+  public OptionalInt id(String piece) {
+    Integer id = ids.get(requireNonNull(piece, "piece"));
+    return id == null ? OptionalInt.empty() : OptionalInt.of(id);
+  }
+
+  @Override
+  public Tokenizer withMaxLength(int newMaxLength) {
+    checkArgument(newMaxLength >= 1, "maxLength must be at least 1 but was %s", newMaxLength);
+    return newMaxLength == maxLength ? this : of(definition, newMaxLength);
+  }
+
+  @Override
+  public Tokenizer trimmedTo(Iterable<String> texts) {
+    requireNonNull(texts, "texts");
+    JsonElement type = definition.model().get("type");
+    throw new DistillationException(
+        "tokenizer must be a BERT-style WordPiece tokenizer to be trimmed but its model was "
+            + (type == null ? "of no type" : type.toString())
+            + "; use it untrimmed, or train the student with a WordPiece tokenizer");
+  }
+
+  @Override
+  public int[] originalIds() {
+    int[] result = new int[vocabularySize];
+    Arrays.setAll(result, id -> id);
+    return result;
+  }
+
+  @Override
+  public String json() {
+    return json;
+  }
+
+  @Override
+  public String fingerprint() {
+    return fingerprint;
+  }
+
+  @Override
+  public void save(Path directory) {
+    TokenizerDefinition.save(directory, json);
+  }
+
+  @Override
+  public String toString() {
+    return "Tokenizer[native, " + vocabularySize + " pieces, maxLength " + maxLength + "]";
+  }
+}

@@ -1,0 +1,252 @@
+package io.distill.data;
+
+import static java.util.Objects.requireNonNull;
+
+import com.google.common.hash.Hashing;
+import com.google.gson.JsonArray;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonNull;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParseException;
+import com.google.gson.JsonParser;
+import com.google.gson.JsonPrimitive;
+import com.google.gson.Strictness;
+import com.google.gson.stream.JsonReader;
+import com.google.gson.stream.JsonToken;
+import io.distill.exception.DistillationException;
+import java.io.IOException;
+import java.io.StringReader;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The content of a {@code tokenizer.json}; finds the implementation for it.
+ *
+ * @param root the definition, never changed
+ * @param source how messages call it
+ */
+record TokenizerDefinition(JsonObject root, String source) {
+
+  static final String FILE_NAME = "tokenizer.json";
+
+  static TokenizerDefinition read(Path path) {
+    requireNonNull(path, "path");
+    Path file = Files.isDirectory(path) ? path.resolve(FILE_NAME) : path;
+    try {
+      return parse(Files.readString(file), file.toString());
+    } catch (NoSuchFileException e) {
+      throw new DistillationException(
+          "tokenizer must be a "
+              + FILE_NAME
+              + " or a directory that has one but "
+              + file
+              + " does not exist",
+          e);
+    } catch (CharacterCodingException e) {
+      throw new DistillationException(
+          "tokenizer " + file + " must be UTF-8 text but is not; save it again as UTF-8", e);
+    } catch (IOException e) {
+      throw new DistillationException(
+          "tokenizer " + file + " must be readable but was not: " + e, e);
+    }
+  }
+
+  static TokenizerDefinition parse(String text, String source) {
+    JsonElement element;
+    try (JsonReader reader = new JsonReader(new StringReader(withoutByteOrderMark(text)))) {
+      reader.setStrictness(Strictness.STRICT);
+      element = JsonParser.parseReader(reader);
+      if (reader.peek() != JsonToken.END_DOCUMENT) {
+        throw new JsonParseException("text after the end of the document");
+      }
+    } catch (IOException | JsonParseException | IllegalStateException e) {
+      throw new DistillationException(
+          "tokenizer " + source + " must be JSON but was not: " + e.getMessage(), e);
+    }
+    if (!element.isJsonObject()
+        || !(element.getAsJsonObject().get("model") instanceof JsonObject)) {
+      throw new DistillationException(
+          "tokenizer "
+              + source
+              + " must be a JSON object with a 'model' object but was not; pass the "
+              + FILE_NAME
+              + " of a fast Hugging Face tokenizer");
+    }
+    return new TokenizerDefinition(element.getAsJsonObject(), source);
+  }
+
+  private static String withoutByteOrderMark(String text) {
+    return text.startsWith("\uFEFF") ? text.substring(1) : text;
+  }
+
+  Tokenizer tokenizer(OptionalInt wantedMaxLength) {
+    try {
+      int maxLength =
+          wantedMaxLength.orElseGet(
+              () -> Math.min(Tokenizer.DEFAULT_MAX_LENGTH, truncation("max_length")));
+      WordPieceTokenizer fast = WordPieceTokenizer.of(this, maxLength);
+      return fast != null ? fast : NativeTokenizer.of(this, maxLength);
+    } catch (ClassCastException
+        | IllegalStateException
+        | NullPointerException
+        | NumberFormatException
+        | UnsupportedOperationException e) {
+      // how Gson says that an element has another type than it should
+      throw new DistillationException(
+          "tokenizer " + source + " must be a valid definition but was not: " + e, e);
+    }
+  }
+
+  private int truncation(String key) {
+    return root.get("truncation") instanceof JsonObject truncation && truncation.has(key)
+        ? truncation.get(key).getAsInt()
+        : Integer.MAX_VALUE;
+  }
+
+  JsonObject model() {
+    return root.getAsJsonObject("model");
+  }
+
+  /** Returns the elements of the list of added tokens. */
+  List<JsonObject> addedTokens() {
+    List<JsonObject> tokens = new ArrayList<>();
+    if (root.get("added_tokens") instanceof JsonArray array) {
+      array.forEach(token -> tokens.add(token.getAsJsonObject()));
+    }
+    return tokens;
+  }
+
+  /** Tells whether long texts lose their start instead of their end. */
+  boolean truncatesLeft() {
+    return root.get("truncation") instanceof JsonObject truncation
+        && truncation.get("direction") instanceof JsonPrimitive direction
+        && direction.getAsString().equals("Left");
+  }
+
+  /** Returns the id in the file's padding section, or 0. */
+  int padIdOfFile() {
+    return root.get("padding") instanceof JsonObject padding && padding.has("pad_id")
+        ? padding.get("pad_id").getAsInt()
+        : 0;
+  }
+
+  /**
+   * Writes a definition so that equal tokenizers have equal texts: keys sorted, the vocabulary by
+   * id, truncation to {@code maxLength}, no padding.
+   */
+  static String canonicalJson(JsonObject root, int maxLength, boolean truncatesLeft) {
+    JsonObject truncation = new JsonObject();
+    truncation.addProperty("direction", truncatesLeft ? "Left" : "Right");
+    truncation.addProperty("max_length", maxLength);
+    truncation.addProperty("strategy", "LongestFirst");
+    truncation.addProperty("stride", 0);
+    JsonObject copy = new JsonObject();
+    root.entrySet().forEach(entry -> copy.add(entry.getKey(), entry.getValue()));
+    copy.add("truncation", truncation);
+    copy.add("padding", JsonNull.INSTANCE);
+    JsonObject sorted = sorted(copy);
+    JsonObject model = sorted.getAsJsonObject("model");
+    if (model.get("vocab") instanceof JsonObject) {
+      JsonObject vocabulary = new JsonObject();
+      root.getAsJsonObject("model").getAsJsonObject("vocab").entrySet().stream()
+          .sorted(
+              Comparator.<Map.Entry<String, JsonElement>>comparingInt(
+                      entry -> entry.getValue().getAsInt())
+                  .thenComparing(Map.Entry::getKey))
+          .forEach(entry -> vocabulary.add(entry.getKey(), entry.getValue()));
+      model.add("vocab", vocabulary);
+    }
+    return sorted.toString();
+  }
+
+  private static JsonObject sorted(JsonObject object) {
+    JsonObject result = new JsonObject();
+    object.entrySet().stream()
+        .sorted(Map.Entry.comparingByKey())
+        .forEach(entry -> result.add(entry.getKey(), sortedElement(entry.getValue())));
+    return result;
+  }
+
+  private static JsonElement sortedElement(JsonElement element) {
+    if (element instanceof JsonObject object) {
+      return sorted(object);
+    }
+    if (element instanceof JsonArray array) {
+      JsonArray result = new JsonArray(array.size());
+      array.forEach(child -> result.add(sortedElement(child)));
+      return result;
+    }
+    return element;
+  }
+
+  static String fingerprint(String json) {
+    return Hashing.sha256().hashString(json, StandardCharsets.UTF_8).toString();
+  }
+
+  /** Picks the padding token by its usual names; what pads is masked, so 0 will do if none. */
+  static int padId(Function<String, OptionalInt> ids, int otherwise) {
+    for (String name : List.of("[PAD]", "<pad>", "<|pad|>", "<PAD>")) {
+      OptionalInt id = ids.apply(name);
+      if (id.isPresent()) {
+        return id.getAsInt();
+      }
+    }
+    return otherwise;
+  }
+
+  static void save(Path directory, String json) {
+    requireNonNull(directory, "directory");
+    Path file = directory.resolve(FILE_NAME);
+    Path partial = null;
+    try {
+      Files.createDirectories(directory);
+      partial = Files.createTempFile(directory, FILE_NAME, ".partial");
+      try (FileChannel channel = FileChannel.open(partial, StandardOpenOption.WRITE)) {
+        ByteBuffer bytes = StandardCharsets.UTF_8.encode(json);
+        while (bytes.hasRemaining()) {
+          channel.write(bytes);
+        }
+        channel.force(true);
+      }
+      move(partial, file);
+    } catch (IOException e) {
+      deleteQuietly(partial);
+      throw new DistillationException(
+          "tokenizer must be writable to " + file + " but was not: " + e, e);
+    }
+  }
+
+  private static void move(Path from, Path to) throws IOException {
+    try {
+      Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
+    } catch (AtomicMoveNotSupportedException e) {
+      Files.move(from, to, StandardCopyOption.REPLACE_EXISTING);
+    }
+  }
+
+  private static void deleteQuietly(@Nullable Path file) {
+    if (file != null) {
+      try {
+        Files.deleteIfExists(file);
+      } catch (IOException e) {
+        // the failure to write is the one to report
+        file.toFile().deleteOnExit();
+      }
+    }
+  }
+}
