@@ -1,0 +1,199 @@
+package io.distill.model;
+
+import static java.util.Objects.requireNonNull;
+
+import ai.djl.Device;
+import ai.djl.Model;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.nn.Block;
+import ai.djl.nn.Parameter;
+import ai.djl.nn.SequentialBlock;
+import ai.djl.pytorch.engine.PtSymbolBlock;
+import ai.djl.pytorch.jni.JniUtils;
+import ai.djl.training.ParameterStore;
+import ai.djl.util.Pair;
+import com.google.common.collect.ImmutableSet;
+import io.distill.exception.DistillationException;
+import io.distill.internal.AtomicFiles;
+import io.distill.signal.SignalKind;
+import io.distill.signal.Signals;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * A live model of DJL blocks. The blocks stay the user's: closing this does not close them, and
+ * training changes their parameters in place.
+ */
+public final class BlockModel implements SignalModel {
+
+  private final Model model;
+  private final BlockTaps taps;
+  private final SignalReader reader;
+  private final Map<String, NDArray> parameters;
+
+  private BlockModel(Model model, BlockTaps taps, SignalReader reader, boolean trainable) {
+    this.model = model;
+    this.taps = taps;
+    this.reader = reader;
+    Map<String, NDArray> trained = new LinkedHashMap<>();
+    if (trainable) {
+      for (Pair<String, Parameter> each : model.getBlock().getParameters()) {
+        Parameter parameter = each.getValue();
+        if (parameter.requiresGradient() && parameter.getArray().getDataType().isFloating()) {
+          parameter.getArray().setRequiresGradient(true);
+          trained.put(each.getKey(), parameter.getArray());
+        }
+      }
+    }
+    this.parameters = Collections.unmodifiableMap(trained);
+  }
+
+  /**
+   * Wraps a DJL model.
+   *
+   * @param model a model on the PyTorch engine whose block is initialised
+   * @param taps which intermediate outputs are signals
+   * @param reader which output of the whole block is which signal
+   * @param trainable whether it is to be trained; frozen parameters stay frozen
+   * @return the model
+   * @throws DistillationException if the model has no block, or it is not initialised
+   */
+  public static BlockModel open(
+      Model model, BlockTaps taps, SignalReader reader, boolean trainable) {
+    requireNonNull(taps, "taps");
+    requireNonNull(reader, "reader");
+    Block block = model.getBlock();
+    if (block == null || !block.isInitialized()) {
+      throw new DistillationException(
+          "DJL model '"
+              + model.getName()
+              + "' must have an initialised block but "
+              + (block == null ? "has none" : "its block is not initialised")
+              + "; call setBlock, and initialize(manager, DataType.FLOAT32, inputShapes)");
+    }
+    return new BlockModel(model, taps, reader, trainable);
+  }
+
+  /**
+   * Returns the wrapped model.
+   *
+   * @return the user's model
+   */
+  public Model model() {
+    return model;
+  }
+
+  @Override
+  public Set<SignalKind> provides() {
+    return ImmutableSet.copyOf(SignalKind.values());
+  }
+
+  @Override
+  public Signals forward(NDList inputs, Set<SignalKind> kinds, boolean training) {
+    ParameterStore store = new ParameterStore(inputs.getManager(), false);
+    if (taps == BlockTaps.none()) {
+      return reader.read(model.getBlock().forward(store, inputs, training), inputs);
+    }
+    Map<String, NDArray> tapped = Tap.record();
+    try {
+      NDList outputs = run(model.getBlock(), "", inputs, store, training, tapped);
+      return merge(reader.read(outputs, inputs), tapped);
+    } finally {
+      Tap.stopRecording();
+    }
+  }
+
+  /** Runs sequential blocks child by child, so that the children's outputs can be seen. */
+  private static NDList run(
+      Block block,
+      String path,
+      NDList inputs,
+      ParameterStore store,
+      boolean training,
+      Map<String, NDArray> tapped) {
+    NDList outputs = inputs;
+    if (block instanceof SequentialBlock sequence && !sequence.isReturnIntermediate()) {
+      for (Pair<String, Block> child : sequence.getChildren()) {
+        String name = path.isEmpty() ? child.getKey() : path + "/" + child.getKey();
+        outputs = run(child.getValue(), name, outputs, store, training, tapped);
+      }
+    } else {
+      outputs = block.forward(store, inputs, training);
+    }
+    if (!path.isEmpty()) {
+      tapped.put(path, outputs.get(0));
+    }
+    return outputs;
+  }
+
+  private Signals merge(Signals outputs, Map<String, NDArray> tapped) {
+    Signals.Builder merged = Signals.builder();
+    if (outputs.kinds().contains(SignalKind.LOGITS)) {
+      merged.logits(outputs.logits());
+    }
+    outputs.mask().ifPresent(merged::mask);
+    List<NDArray> hidden = new ArrayList<>();
+    for (String name : taps.hiddenStateNames()) {
+      hidden.add(tapped(name, tapped));
+    }
+    merged.hiddenStates(hidden);
+    taps.embeddingName().ifPresent(name -> merged.embedding(tapped(name, tapped)));
+    return merged.build();
+  }
+
+  private static NDArray tapped(String name, Map<String, NDArray> tapped) {
+    NDArray output = tapped.get(name);
+    if (output == null) {
+      throw new DistillationException(
+          "tap '"
+              + name
+              + "' must name a child block that runs but the children are "
+              + tapped.keySet().stream().sorted().toList()
+              + "; name one of them, or wrap the block with Tap.named");
+    }
+    return output;
+  }
+
+  @Override
+  public Map<String, NDArray> parameters() {
+    return parameters;
+  }
+
+  @Override
+  public long parameterCount() {
+    long count = 0;
+    for (Pair<String, Parameter> parameter : model.getBlock().getParameters()) {
+      count += parameter.getValue().getArray().size();
+    }
+    return count;
+  }
+
+  @Override
+  public Device device() {
+    return model.getNDManager().getDevice();
+  }
+
+  @Override
+  public void writeTo(Path directory) throws IOException {
+    if (model.getBlock() instanceof PtSymbolBlock block) {
+      // Model.save refuses TorchScript models
+      JniUtils.enableInferenceMode(block);
+      AtomicFiles.write(
+          directory.resolve(MODEL_FILE), out -> JniUtils.writeModule(block, out, false));
+    } else {
+      model.save(directory, model.getName());
+    }
+  }
+
+  @Override
+  public void close() {
+    parameters.values().forEach(array -> array.setRequiresGradient(false));
+  }
+}

@@ -1,0 +1,355 @@
+package io.distill.model;
+
+import static java.util.Objects.requireNonNull;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import com.google.gson.Gson;
+import com.google.gson.GsonBuilder;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParseException;
+import com.google.gson.JsonParser;
+import io.distill.data.BatchSource;
+import io.distill.data.DistillationDataset;
+import io.distill.data.Tokenizer;
+import io.distill.exception.DistillationException;
+import io.distill.internal.AtomicFiles;
+import io.distill.internal.NativeEngine;
+import io.distill.signal.SignalKind;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A live model together with what makes it useful alone: its tokenizer and the names of its
+ * classes.
+ *
+ * <p>{@link #save} writes a directory that a plain DJL program serves: {@code model.pt}, {@code
+ * tokenizer.json}, {@code config.json} (with {@code id2label}) and {@code serving.properties},
+ * which names DJL's own text-classification translator. Nothing of a teacher or of a loss is in it.
+ *
+ * <p>Predictions may come from several threads. Whoever opens the model closes it.
+ */
+public final class DeployableModel implements AutoCloseable {
+
+  private static final String CONFIG_FILE = "config.json";
+  private static final String SERVING_FILE = "serving.properties";
+
+  private final SignalModel model;
+  private final @Nullable Tokenizer tokenizer;
+  private final List<String> classNames;
+
+  /**
+   * Puts the parts together.
+   *
+   * @param model the model; closed with this
+   * @param tokenizer how text becomes its inputs; null if its inputs are not text
+   * @param classNames the names of its classes, by index; empty if unknown
+   */
+  public DeployableModel(
+      SignalModel model, @Nullable Tokenizer tokenizer, List<String> classNames) {
+    this.model = requireNonNull(model, "model");
+    this.tokenizer = tokenizer;
+    this.classNames = List.copyOf(classNames);
+  }
+
+  /**
+   * One answer.
+   *
+   * @param label the class of the highest probability
+   * @param probability its probability, by softmax
+   * @param logits the scores of all classes
+   */
+  public record Classification(String label, double probability, List<Float> logits) {
+    /** Copies the list. */
+    public Classification {
+      logits = List.copyOf(logits);
+    }
+  }
+
+  /**
+   * Reads a directory that {@link #save} wrote, onto the default device.
+   *
+   * @param directory the directory
+   * @return the model
+   * @throws DistillationException if a file is missing or damaged
+   */
+  public static DeployableModel load(Path directory) {
+    return load(directory, NativeEngine.defaultDevice());
+  }
+
+  /**
+   * Reads a directory that {@link #save} wrote.
+   *
+   * @param directory the directory
+   * @param device where the model shall live
+   * @return the model
+   * @throws DistillationException if a file is missing or damaged
+   */
+  public static DeployableModel load(Path directory, Device device) {
+    return load(directory, device, false);
+  }
+
+  /**
+   * Reads a directory that {@link #save} wrote, to train it further.
+   *
+   * @param directory the directory
+   * @param device where the model shall live
+   * @param trainable whether it can be trained
+   * @return the model
+   * @throws DistillationException if a file is missing or damaged
+   */
+  public static DeployableModel load(Path directory, Device device, boolean trainable) {
+    requireDirectory(directory);
+    List<String> names = readClassNames(directory.resolve(CONFIG_FILE));
+    Tokenizer tokenizer =
+        Files.exists(directory.resolve("tokenizer.json")) ? Tokenizer.load(directory) : null;
+    return new DeployableModel(
+        ScriptedModel.read(directory.resolve(SignalModel.MODEL_FILE), device, trainable),
+        tokenizer,
+        names);
+  }
+
+  private static void requireDirectory(Path directory) {
+    if (!Files.isDirectory(directory)) {
+      throw new DistillationException(
+          "model directory must exist but " + directory + " does not; check the path");
+    }
+  }
+
+  private static List<String> readClassNames(Path file) {
+    try {
+      JsonObject config =
+          JsonParser.parseString(Files.readString(file, StandardCharsets.UTF_8)).getAsJsonObject();
+      List<String> names = new ArrayList<>();
+      JsonObject labels = config.getAsJsonObject("id2label");
+      for (int i = 0; labels != null && i < labels.size(); i++) {
+        names.add(labels.get(Integer.toString(i)).getAsString());
+      }
+      return names;
+    } catch (IOException
+        | JsonParseException
+        | IllegalStateException
+        | ClassCastException
+        | NullPointerException e) {
+      throw new DistillationException(
+          "configuration file "
+              + file
+              + " must be JSON with id2label from \"0\" on but could not be read ("
+              + e
+              + "); save the model again",
+          e);
+    }
+  }
+
+  /**
+   * Returns the live model.
+   *
+   * @return the model
+   */
+  public SignalModel model() {
+    return model;
+  }
+
+  /**
+   * Returns how text becomes the model's inputs.
+   *
+   * @return the tokenizer; empty if inputs are not text
+   */
+  public Optional<Tokenizer> tokenizer() {
+    return Optional.ofNullable(tokenizer);
+  }
+
+  /**
+   * Returns the names of the classes.
+   *
+   * @return names by class index; empty if unknown
+   */
+  public List<String> classNames() {
+    return classNames;
+  }
+
+  /**
+   * Counts the parameters.
+   *
+   * @return the number of elements of all parameters
+   */
+  public long parameterCount() {
+    return model.parameterCount();
+  }
+
+  /**
+   * Scores all rows of a data set.
+   *
+   * @param dataset the rows; labels are not looked at
+   * @return logits, one vector a row
+   */
+  public float[][] logits(DistillationDataset dataset) {
+    return signals(dataset, SignalKind.LOGITS);
+  }
+
+  /**
+   * Represents all rows of a data set.
+   *
+   * @param dataset the rows; labels are not looked at
+   * @return embeddings, one vector a row
+   */
+  public float[][] embeddings(DistillationDataset dataset) {
+    return signals(dataset, SignalKind.EMBEDDING);
+  }
+
+  private float[][] signals(DistillationDataset dataset, SignalKind kind) {
+    BatchSource source = dataset.inputs(tokenizer);
+    return RowSignals.collect(
+            source,
+            model.device(),
+            (batch, kinds) -> model.forward(batch.inputs(), kinds, false),
+            Set.of(kind),
+            rows -> {})
+        .values(kind);
+  }
+
+  /**
+   * Decides the class of all rows of a data set.
+   *
+   * @param dataset the rows; labels are not looked at
+   * @return the index of the highest logit, a row each
+   */
+  public int[] predict(DistillationDataset dataset) {
+    return Arrays.stream(logits(dataset)).mapToInt(DeployableModel::indexOfMaximum).toArray();
+  }
+
+  /**
+   * Scores one text, the short way: tokenise, one native call, read.
+   *
+   * @param text the text
+   * @return logits
+   * @throws DistillationException if the model does not read text
+   */
+  public float[] logits(String text) {
+    return logits(requireTokenizer().encode(text));
+  }
+
+  /**
+   * Scores one tokenised text.
+   *
+   * @param tokenIds the ids that {@link #tokenizer()} gave
+   * @return logits
+   */
+  public float[] logits(int[] tokenIds) {
+    NativeEngine.prepareThread();
+    long[] ids = Arrays.stream(tokenIds).asLongStream().toArray();
+    long[] mask = new long[ids.length];
+    Arrays.fill(mask, 1);
+    try (NDManager manager = NativeEngine.newManager(model.device())) {
+      Shape shape = new Shape(1, ids.length);
+      NDList inputs = new NDList(manager.create(ids, shape), manager.create(mask, shape));
+      return model.forward(inputs, Set.of(SignalKind.LOGITS), false).logits().toFloatArray();
+    }
+  }
+
+  /**
+   * Decides the class of one text.
+   *
+   * @param text the text
+   * @return the class and its probability
+   * @throws DistillationException if the model does not read text
+   */
+  public Classification classify(String text) {
+    float[] logits = logits(text);
+    int best = indexOfMaximum(logits);
+    double sum = 0;
+    List<Float> scores = new ArrayList<>(logits.length);
+    for (float logit : logits) {
+      sum += Math.exp((double) logit - logits[best]);
+      scores.add(logit);
+    }
+    String label = best < classNames.size() ? classNames.get(best) : Integer.toString(best);
+    return new Classification(label, 1 / sum, scores);
+  }
+
+  private Tokenizer requireTokenizer() {
+    if (tokenizer == null) {
+      throw new DistillationException(
+          "model must have a tokenizer to read text but has none; give it one when it is built");
+    }
+    return tokenizer;
+  }
+
+  /**
+   * Returns the index of the largest value.
+   *
+   * @param values at least one value
+   * @return the first index of the maximum
+   */
+  public static int indexOfMaximum(float[] values) {
+    int best = 0;
+    for (int i = 1; i < values.length; i++) {
+      if (values[i] > values[best]) {
+        best = i;
+      }
+    }
+    return best;
+  }
+
+  /**
+   * Writes the model so that it works alone, whole or not at all.
+   *
+   * @param directory a directory that is new, empty, or was saved before
+   * @throws DistillationException if it cannot be written; what was there is then left as it was
+   */
+  public void save(Path directory) {
+    AtomicFiles.writeDirectory(
+        directory,
+        CONFIG_FILE,
+        target -> {
+          model.writeTo(target);
+          if (tokenizer != null) {
+            tokenizer.save(target);
+          }
+          AtomicFiles.write(target.resolve(CONFIG_FILE), config() + "\n");
+          AtomicFiles.write(target.resolve(SERVING_FILE), serving());
+        });
+  }
+
+  private String config() {
+    Gson gson = new GsonBuilder().setPrettyPrinting().disableHtmlEscaping().create();
+    JsonObject config = new JsonObject();
+    config.addProperty("model_type", "distill");
+    if (!classNames.isEmpty()) {
+      JsonObject idToLabel = new JsonObject();
+      JsonObject labelToId = new JsonObject();
+      for (int i = 0; i < classNames.size(); i++) {
+        idToLabel.addProperty(Integer.toString(i), classNames.get(i));
+        labelToId.addProperty(classNames.get(i), i);
+      }
+      config.addProperty("problem_type", "single_label_classification");
+      config.add("id2label", idToLabel);
+      config.add("label2id", labelToId);
+    }
+    model.configuration().ifPresent(shape -> config.add("distill", shape.toJson()));
+    return gson.toJson(config);
+  }
+
+  private String serving() {
+    String engine = "engine=" + NativeEngine.NAME + "\noption.modelName=model\n";
+    return tokenizer == null || classNames.isEmpty()
+        ? engine
+        : engine
+            + "translatorFactory=ai.djl.huggingface.translator.TextClassificationTranslatorFactory\n";
+  }
+
+  @Override
+  public void close() {
+    model.close();
+  }
+}

@@ -1,0 +1,84 @@
+package io.distill.model;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import io.distill.signal.SignalKind;
+import io.distill.signal.Signals;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * A live model that gives signals, whatever it is made of: one of the library's architectures, a
+ * TorchScript file, or DJL blocks. Teachers and students stand on one.
+ *
+ * <p>Whoever opens a model closes it. Calls without training may come from several threads.
+ */
+public interface SignalModel extends AutoCloseable {
+
+  /** The name of the file that a TorchScript model is written to. */
+  String MODEL_FILE = "model.pt";
+
+  /**
+   * Returns what the model may be asked for.
+   *
+   * @return the kinds of signals; a TorchScript file is only known once it has run, so all kinds
+   *     are then possible
+   */
+  Set<SignalKind> provides();
+
+  /**
+   * Runs the model.
+   *
+   * @param inputs its inputs; the signals are attached to the manager of the first one
+   * @param kinds what is asked for; more may be given
+   * @param training whether gradients are recorded and dropout acts
+   * @return the signals
+   */
+  Signals forward(NDList inputs, Set<SignalKind> kinds, boolean training);
+
+  /**
+   * Returns the arrays that training changes; they are the model's own.
+   *
+   * @return trainable parameters by name
+   */
+  Map<String, NDArray> parameters();
+
+  /**
+   * Counts the parameters, trainable or not.
+   *
+   * @return the number of elements
+   */
+  long parameterCount();
+
+  /**
+   * Returns the configuration of a model of this library.
+   *
+   * @return the configuration; empty for other models
+   */
+  default Optional<ModelConfiguration> configuration() {
+    return Optional.empty();
+  }
+
+  /**
+   * Returns where the model lives.
+   *
+   * @return the device
+   */
+  Device device();
+
+  /**
+   * Writes the model with its present weights into a directory.
+   *
+   * @param directory an existing directory; a TorchScript model becomes {@code model.pt}, DJL
+   *     blocks become a parameter file as {@code Model.save} writes it
+   * @throws IOException if a file cannot be written
+   */
+  void writeTo(Path directory) throws IOException;
+
+  @Override
+  void close();
+}

@@ -1,0 +1,90 @@
+package io.distill.model;
+
+import static java.util.Objects.requireNonNull;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import com.google.common.collect.ImmutableSet;
+import com.google.common.collect.Maps;
+import io.distill.internal.AtomicFiles;
+import io.distill.signal.SignalKind;
+import io.distill.signal.Signals;
+import io.distill.torchscript.LoadedModule;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * A live model from a TorchScript file that a user brought; its {@code forward} gives the signals.
+ */
+public final class TorchScriptModel implements SignalModel {
+
+  private final LoadedModule module;
+  private final SignalReader reader;
+  private final Device device;
+  private final boolean trainable;
+
+  private TorchScriptModel(
+      LoadedModule module, SignalReader reader, Device device, boolean trainable) {
+    this.module = module;
+    this.reader = reader;
+    this.device = device;
+    this.trainable = trainable;
+  }
+
+  /**
+   * Opens a file.
+   *
+   * @param file a file that {@code torch.jit.save} wrote
+   * @param reader which output is which signal
+   * @param device where it lives
+   * @param trainable whether it can be trained
+   * @return the model
+   */
+  public static TorchScriptModel open(
+      Path file, SignalReader reader, Device device, boolean trainable) {
+    requireNonNull(reader, "reader");
+    return new TorchScriptModel(
+        LoadedModule.load(file, device, trainable), reader, device, trainable);
+  }
+
+  @Override
+  public Set<SignalKind> provides() {
+    return ImmutableSet.copyOf(SignalKind.values());
+  }
+
+  @Override
+  public Signals forward(NDList inputs, Set<SignalKind> kinds, boolean training) {
+    if (trainable) {
+      module.training(training);
+    }
+    return reader.read(module.call("forward", inputs, training), inputs);
+  }
+
+  @Override
+  public Map<String, NDArray> parameters() {
+    return Maps.filterValues(module.parameters(), NDArray::hasGradient);
+  }
+
+  @Override
+  public long parameterCount() {
+    return module.parameters().values().stream().mapToLong(NDArray::size).sum();
+  }
+
+  @Override
+  public Device device() {
+    return device;
+  }
+
+  @Override
+  public void writeTo(Path directory) {
+    module.training(false);
+    AtomicFiles.write(directory.resolve(MODEL_FILE), module::writeTo);
+  }
+
+  @Override
+  public void close() {
+    module.close();
+  }
+}
