@@ -1,0 +1,133 @@
+package io.distill.onnx;
+
+import ai.onnx.proto.OnnxMl.StringStringEntryProto;
+import ai.onnx.proto.OnnxMl.TensorProto;
+import io.distill.exception.DistillationException;
+import java.io.EOFException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * Tensors that a model keeps in files beside it.
+ *
+ * @param directory the only directory that may be read, or empty if the model is not a file
+ */
+record ExternalData(Optional<Path> directory) {
+
+  /** Reads the bytes of one tensor; allocates only what the file really has. */
+  ByteBuffer read(TensorProto tensor, long bytes, String subject) {
+    Map<String, String> entries = new HashMap<>();
+    for (StringStringEntryProto entry : tensor.getExternalDataList()) {
+      entries.put(entry.getKey(), entry.getValue());
+    }
+    String location = entries.getOrDefault("location", "");
+    if (directory.isEmpty()) {
+      throw new DistillationException(
+          subject
+              + " must be inside the model but is kept in the file '"
+              + location
+              + "'; read the model by its path, with that file beside it");
+    }
+    Path file = resolve(directory.get(), location, subject);
+    long offset = number(entries.getOrDefault("offset", "0"), "offset", subject);
+    long length = number(entries.getOrDefault("length", Long.toString(bytes)), "length", subject);
+    if (length != bytes) {
+      throw new DistillationException(
+          subject
+              + " must have "
+              + bytes
+              + " bytes of external data but declares "
+              + length
+              + "; export the model again");
+    }
+    try (FileChannel channel = FileChannel.open(file)) {
+      if (offset > channel.size() - length) {
+        throw new DistillationException(
+            subject
+                + " must have "
+                + length
+                + " bytes at offset "
+                + offset
+                + " of '"
+                + location
+                + "' but the file has "
+                + channel.size()
+                + " bytes; copy or export the model again");
+      }
+      ByteBuffer buffer = ByteBuffer.allocate(Math.toIntExact(length));
+      while (buffer.hasRemaining()) {
+        if (channel.read(buffer, offset + buffer.position()) < 0) {
+          throw new EOFException("the file became shorter");
+        }
+      }
+      return buffer.flip();
+    } catch (IOException e) {
+      throw new DistillationException(
+          subject
+              + " must be readable from '"
+              + location
+              + "' but reading failed: "
+              + e.getMessage()
+              + "; check the file and its permissions",
+          e);
+    }
+  }
+
+  private static Path resolve(Path directory, String location, String subject) {
+    Path root = directory.normalize();
+    try {
+      Path file = root.resolve(location).normalize();
+      // the lexical test answers for files that do not exist, the real one for symbolic links
+      if (location.isEmpty()
+          || Path.of(location).isAbsolute()
+          || !file.startsWith(root)
+          || (Files.exists(file) && !file.toRealPath().startsWith(root.toRealPath()))) {
+        throw new DistillationException(
+            subject
+                + " must be kept in the directory of the model but its location is '"
+                + location
+                + "'; put the file beside the model and export again");
+      }
+      if (!Files.isRegularFile(file)) {
+        throw new DistillationException(
+            subject
+                + " is kept in the file '"
+                + location
+                + "', which must stand beside the model but was not found; copy it there");
+      }
+      return file;
+    } catch (InvalidPathException | IOException e) {
+      throw new DistillationException(
+          subject
+              + " must name a file as its location but names '"
+              + location
+              + "'; export the model again",
+          e);
+    }
+  }
+
+  private static long number(String text, String entry, String subject) {
+    try {
+      long number = Long.parseLong(text);
+      if (number >= 0) {
+        return number;
+      }
+    } catch (NumberFormatException e) {
+      // told below, together with negative numbers
+    }
+    throw new DistillationException(
+        subject
+            + " must give a whole number of at least 0 as external "
+            + entry
+            + " but gives '"
+            + text
+            + "'; export the model again");
+  }
+}
