@@ -4,7 +4,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.onnx.proto.OnnxMl.AttributeProto;
 import ai.onnx.proto.OnnxMl.NodeProto;
 import io.distill.exception.DistillationException;
-import io.distill.onnx.OnnxEncoderWeights.Activation;
+import io.distill.model.Activation;
 import io.distill.onnx.OnnxEncoderWeights.Configuration;
 import java.util.ArrayList;
 import java.util.List;

@@ -4,6 +4,9 @@ import static java.util.Objects.requireNonNull;
 
 import ai.djl.ndarray.types.Shape;
 import io.distill.exception.DistillationException;
+import io.distill.model.Activation;
+import io.distill.model.Pooling;
+import io.distill.model.TransformerEncoder;
 import io.distill.torchscript.HostTensor;
 import java.io.IOException;
 import java.io.InputStream;
@@ -67,30 +70,30 @@ public final class OnnxEncoderWeights {
       int intermediateSize,
       int heads,
       double layerNormEpsilon,
-      Activation activation) {}
-
-  /** The activation functions that feed-forward parts of BERT-family encoders use. */
-  public enum Activation {
-    /** {@code x · Φ(x)}, exact, with the error function. */
-    GELU("gelu"),
-    /** GELU in its approximation with the hyperbolic tangent. */
-    GELU_TANH("gelu_pytorch_tanh"),
-    /** {@code max(x, 0)}. */
-    RELU("relu");
-
-    private final String label;
-
-    Activation(String label) {
-      this.label = label;
-    }
+      Activation activation) {
 
     /**
-     * Returns the name that Hugging Face configurations use as {@code hidden_act}.
+     * Returns the library's architecture of this shape, without classifier and dropout.
      *
-     * @return the name, for example {@code gelu}
+     * @param pooling how the embedding is made of the last hidden states; not part of most exports
+     * @param normalized whether the embedding is divided by its L2 norm
+     * @return the architecture
      */
-    public String label() {
-      return label;
+    public TransformerEncoder encoder(Pooling pooling, boolean normalized) {
+      return new TransformerEncoder(
+          vocabularySize,
+          maxPositions,
+          typeVocabularySize,
+          hiddenSize,
+          layers,
+          heads,
+          intermediateSize,
+          activation,
+          layerNormEpsilon,
+          0,
+          pooling,
+          normalized,
+          0);
     }
   }
 

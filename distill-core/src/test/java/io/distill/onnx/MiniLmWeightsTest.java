@@ -4,7 +4,7 @@ import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.djl.ndarray.types.Shape;
-import io.distill.onnx.OnnxEncoderWeights.Activation;
+import io.distill.model.Activation;
 import io.distill.onnx.OnnxEncoderWeights.Configuration;
 import java.io.IOException;
 import java.io.InputStream;

@@ -12,7 +12,7 @@ import ai.onnx.proto.OnnxMl.NodeProto;
 import ai.onnx.proto.OnnxMl.TensorProto;
 import com.google.protobuf.ByteString;
 import io.distill.exception.DistillationException;
-import io.distill.onnx.OnnxEncoderWeights.Activation;
+import io.distill.model.Activation;
 import io.distill.onnx.OnnxEncoderWeights.Configuration;
 import io.distill.torchscript.HostTensor;
 import java.io.ByteArrayInputStream;
@@ -329,18 +329,11 @@ class OnnxEncoderWeightsTest {
   }
 
   @ParameterizedTest
-  @CsvSource({
-    "erf, GELU, gelu",
-    "tanh, GELU_TANH, gelu_pytorch_tanh",
-    "gelu, GELU, gelu",
-    "gelu-tanh, GELU_TANH, gelu_pytorch_tanh",
-    "relu, RELU, relu"
-  })
-  void activation_ofOperators_isRecognised(String style, Activation activation, String label) {
+  @CsvSource({"erf, GELU", "tanh, GELU_TANH", "gelu, GELU", "gelu-tanh, GELU_TANH", "relu, RELU"})
+  void activation_ofOperators_isRecognised(String style, Activation activation) {
     encoder.activation = style;
     Activation found = read(encoder.bytes()).configuration().activation();
     assertThat(found).isEqualTo(activation);
-    assertThat(found.label()).isEqualTo(label);
   }
 
   @Test

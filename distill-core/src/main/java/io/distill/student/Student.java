@@ -1,0 +1,147 @@
+package io.distill.student;
+
+import ai.djl.Model;
+import io.distill.data.Tokenizer;
+import io.distill.exception.DistillationException;
+import io.distill.model.BlockModel;
+import io.distill.model.BlockTaps;
+import io.distill.model.DeployableModel;
+import io.distill.model.SignalReader;
+import io.distill.model.TorchScriptModel;
+import java.nio.file.Path;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What shall be trained: an architecture to start afresh, or a model to train further. It is a
+ * description; each run opens a model of its own from it, so one recipe can run many times.
+ *
+ * <p>A student knows nothing of any loss. A lambda is one, for models that this class does not
+ * cover.
+ */
+@FunctionalInterface
+public interface Student {
+
+  /**
+   * Opens a trainable model for a run.
+   *
+   * @param setup what the run is about
+   * @return the model; the run's result closes it
+   * @throws DistillationException if the model cannot be opened for this run
+   */
+  DeployableModel open(StudentSetup setup);
+
+  /**
+   * Starts a transformer encoder of the BERT family.
+   *
+   * @return a builder: 2 layers, hidden size 128, 2 heads unless said otherwise
+   */
+  static EncoderStudent.Builder encoder() {
+    return new EncoderStudent.Builder();
+  }
+
+  /**
+   * Starts a bag of embeddings, the fastest text model.
+   *
+   * @return a builder: embedding size 64, hidden size 256, word pieces of the training data unless
+   *     said otherwise
+   */
+  static BagOfEmbeddingsStudent.Builder bagOfEmbeddings() {
+    return new BagOfEmbeddingsStudent.Builder();
+  }
+
+  /**
+   * Starts a multilayer perceptron for rows of numbers.
+   *
+   * @return a builder: one hidden layer of 128 unless said otherwise
+   */
+  static MultilayerPerceptronStudent.Builder multilayerPerceptron() {
+    return new MultilayerPerceptronStudent.Builder();
+  }
+
+  /**
+   * Trains a saved student further.
+   *
+   * @param directory a directory that {@link DeployableModel#save} wrote; it is not changed
+   * @return the student
+   */
+  static Student load(Path directory) {
+    return setup -> DeployableModel.load(directory, setup.device(), true);
+  }
+
+  /**
+   * Trains a TorchScript file further; its inputs are not text, or come tokenised.
+   *
+   * @param file a file that {@code torch.jit.save} wrote; it is not changed
+   * @return the student
+   */
+  static Student torchScript(Path file) {
+    return torchScript(file, SignalReader.standard(), null);
+  }
+
+  /**
+   * Trains a TorchScript file further and names its outputs.
+   *
+   * @param file a file that {@code torch.jit.save} wrote; it is not changed
+   * @param reader which output is which signal
+   * @param tokenizer how text becomes its inputs; null if they are not text
+   * @return the student
+   */
+  static Student torchScript(Path file, SignalReader reader, @Nullable Tokenizer tokenizer) {
+    return setup ->
+        new DeployableModel(
+            TorchScriptModel.open(file, reader, setup.device(), true),
+            tokenizer,
+            setup.classNames());
+  }
+
+  /**
+   * Trains a DJL model. Its parameters are changed in place, so a second run goes on from the
+   * first.
+   *
+   * @param model a model on the PyTorch engine whose block is initialised; it stays the caller's to
+   *     close
+   * @return the student
+   */
+  static Student of(Model model) {
+    return of(model, BlockTaps.none());
+  }
+
+  /**
+   * Trains a DJL model and taps intermediate outputs of its blocks.
+   *
+   * @param model a model on the PyTorch engine whose block is initialised; it stays the caller's to
+   *     close
+   * @param taps which intermediate outputs are signals
+   * @return the student
+   */
+  static Student of(Model model, BlockTaps taps) {
+    return of(model, taps, null);
+  }
+
+  /**
+   * Trains a DJL model that reads tokenised text.
+   *
+   * @param model a model on the PyTorch engine whose block is initialised; it stays the caller's to
+   *     close
+   * @param taps which intermediate outputs are signals
+   * @param tokenizer how text becomes its inputs; null if they are not text
+   * @return the student
+   */
+  static Student of(Model model, BlockTaps taps, @Nullable Tokenizer tokenizer) {
+    return new DjlStudent(model, taps, tokenizer);
+  }
+
+  /**
+   * A DJL model as a student; known to the pre-flight check, which compares it with the teacher.
+   */
+  record DjlStudent(Model model, BlockTaps taps, @Nullable Tokenizer tokenizer) implements Student {
+    @Override
+    public DeployableModel open(StudentSetup setup) {
+      return new DeployableModel(
+          BlockModel.open(model, taps, SignalReader.standard(), true),
+          tokenizer,
+          List.copyOf(setup.classNames()));
+    }
+  }
+}

@@ -1,0 +1,231 @@
+package io.distill.teacher;
+
+import ai.djl.Device;
+import ai.djl.Model;
+import io.distill.data.Batch;
+import io.distill.data.Tokenizer;
+import io.distill.exception.DistillationException;
+import io.distill.internal.NativeEngine;
+import io.distill.model.BlockModel;
+import io.distill.model.BlockTaps;
+import io.distill.model.DeployableModel;
+import io.distill.model.Pooling;
+import io.distill.model.ScriptedModel;
+import io.distill.model.SignalReader;
+import io.distill.model.TorchScriptModel;
+import io.distill.model.TransformerEncoder;
+import io.distill.onnx.OnnxEncoderWeights;
+import io.distill.signal.SignalKind;
+import io.distill.signal.Signals;
+import io.distill.torchscript.HostTensor;
+import java.io.InputStream;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * A frozen source of signals for a batch. Never trained, never in training mode.
+ *
+ * <p>The factories here cover models in files and in memory; implement the interface for anything
+ * else that can answer, such as an ensemble or a service. Answers must depend on the rows alone:
+ * the training loop asks once for each row and remembers logits and embeddings.
+ *
+ * <p>Whoever opens a teacher closes it.
+ */
+public interface Teacher extends AutoCloseable {
+
+  /**
+   * Answers for a batch.
+   *
+   * @param batch the rows, as the teacher's {@link #tokenizer()} encodes them
+   * @param kinds what is asked for
+   * @return at least those kinds, on the manager of the batch, without gradients
+   */
+  Signals signals(Batch batch, Set<SignalKind> kinds);
+
+  /**
+   * Returns what the teacher may be asked for.
+   *
+   * @return the kinds of signals
+   */
+  Set<SignalKind> provides();
+
+  /**
+   * Returns how text becomes the teacher's inputs.
+   *
+   * @return the tokenizer; empty if inputs are not text
+   */
+  Optional<Tokenizer> tokenizer();
+
+  /**
+   * Returns the names of the classes that the logits stand for.
+   *
+   * @return names by class index; empty if unknown
+   */
+  default List<String> classNames() {
+    return List.of();
+  }
+
+  /**
+   * Returns where inputs are expected.
+   *
+   * @return the device
+   */
+  default Device device() {
+    return NativeEngine.defaultDevice();
+  }
+
+  @Override
+  default void close() {}
+
+  /**
+   * Returns a teacher that says nothing, for a student that learns from labels alone: the baseline
+   * that every distilled student should be compared with.
+   *
+   * @return the silent teacher
+   */
+  static Teacher none() {
+    return SilentTeacher.INSTANCE;
+  }
+
+  /**
+   * Opens a directory that {@link DeployableModel#save} wrote, such as a student of an earlier run.
+   *
+   * @param directory the directory
+   * @return the teacher; close it
+   * @throws DistillationException if a file is missing or damaged
+   */
+  static ModelTeacher load(Path directory) {
+    return new ModelTeacher(DeployableModel.load(directory), true);
+  }
+
+  /**
+   * Uses a live model as a teacher, such as the student of an earlier run.
+   *
+   * @param model the model; it stays the caller's to close
+   * @return the teacher
+   */
+  static ModelTeacher of(DeployableModel model) {
+    return new ModelTeacher(model, false);
+  }
+
+  /**
+   * Uses a DJL model as a teacher.
+   *
+   * @param model a model on the PyTorch engine whose block is initialised; it stays the caller's to
+   *     close
+   * @return the teacher
+   */
+  static ModelTeacher of(Model model) {
+    return of(model, BlockTaps.none());
+  }
+
+  /**
+   * Uses a DJL model as a teacher and taps intermediate outputs of its blocks.
+   *
+   * @param model a model on the PyTorch engine whose block is initialised; it stays the caller's to
+   *     close
+   * @param taps which intermediate outputs are signals
+   * @return the teacher
+   */
+  static ModelTeacher of(Model model, BlockTaps taps) {
+    return new ModelTeacher(
+        new DeployableModel(
+            BlockModel.open(model, taps, SignalReader.standard(), false), null, List.of()),
+        false);
+  }
+
+  /**
+   * Opens a TorchScript file whose inputs are not text, or come tokenised.
+   *
+   * @param file a file that {@code torch.jit.save} wrote
+   * @return the teacher; close it
+   * @throws DistillationException if the file is missing or damaged
+   */
+  static ModelTeacher torchScript(Path file) {
+    return torchScript(file, SignalReader.standard());
+  }
+
+  /**
+   * Opens a TorchScript file and names its outputs.
+   *
+   * @param file a file that {@code torch.jit.save} wrote
+   * @param reader which output is which signal
+   * @return the teacher; close it
+   * @throws DistillationException if the file is missing or damaged
+   */
+  static ModelTeacher torchScript(Path file, SignalReader reader) {
+    return new ModelTeacher(
+        new DeployableModel(
+            TorchScriptModel.open(file, reader, NativeEngine.defaultDevice(), false),
+            null,
+            List.of()),
+        true);
+  }
+
+  /**
+   * Opens a TorchScript file that reads tokenised text: {@code forward(input_ids, attention_mask)}.
+   *
+   * @param file a file that {@code torch.jit.save} wrote
+   * @param reader which output is which signal
+   * @param tokenizer how text becomes its inputs
+   * @return the teacher; close it
+   * @throws DistillationException if the file is missing or damaged
+   */
+  static ModelTeacher torchScript(Path file, SignalReader reader, Tokenizer tokenizer) {
+    return new ModelTeacher(
+        new DeployableModel(
+            TorchScriptModel.open(file, reader, NativeEngine.defaultDevice(), false),
+            tokenizer,
+            List.of()),
+        true);
+  }
+
+  /**
+   * Opens a sentence encoder of the BERT family from its ONNX export: mean pooling over the tokens
+   * and an embedding of length 1, as Sentence-Transformers models are made. It gives embeddings,
+   * hidden states and attention scores; {@link ModelTeacher#withClassifier} adds logits.
+   *
+   * @param onnx the ONNX file
+   * @param tokenizer the tokenizer of the model
+   * @return the teacher; close it
+   * @throws DistillationException if the file is missing, damaged, or no BERT encoder
+   */
+  static ModelTeacher onnxSentenceEncoder(Path onnx, Tokenizer tokenizer) {
+    return sentenceEncoder(OnnxEncoderWeights.read(onnx), tokenizer);
+  }
+
+  /**
+   * Opens a sentence encoder from a stream, such as a class path resource.
+   *
+   * @param onnx the content of the ONNX file; left open
+   * @param tokenizer the tokenizer of the model
+   * @return the teacher; close it
+   * @throws DistillationException if the content is damaged or no BERT encoder
+   * @see #onnxSentenceEncoder(Path, Tokenizer)
+   */
+  static ModelTeacher onnxSentenceEncoder(InputStream onnx, Tokenizer tokenizer) {
+    return sentenceEncoder(OnnxEncoderWeights.read(onnx, "ONNX stream"), tokenizer);
+  }
+
+  private static ModelTeacher sentenceEncoder(OnnxEncoderWeights onnx, Tokenizer tokenizer) {
+    TransformerEncoder encoder = onnx.configuration().encoder(Pooling.MEAN, true);
+    if (tokenizer.vocabularySize() > encoder.vocabularySize()) {
+      throw new DistillationException(
+          "tokenizer must have at most the "
+              + encoder.vocabularySize()
+              + " word pieces of the model but has "
+              + tokenizer.vocabularySize()
+              + "; use the tokenizer.json that belongs to the model");
+    }
+    Map<String, HostTensor> weights = new LinkedHashMap<>(onnx.tensors());
+    weights.keySet().removeIf(name -> name.startsWith("pooler."));
+    ScriptedModel model = ScriptedModel.open(encoder, weights, NativeEngine.defaultDevice(), false);
+    int longest = Math.min(tokenizer.maxLength(), encoder.maxPositions());
+    return new ModelTeacher(
+        new DeployableModel(model, tokenizer.withMaxLength(longest), List.of()), true);
+  }
+}
