@@ -152,7 +152,7 @@ public final class LoadedModule implements AutoCloseable {
    * @param arguments its arguments
    * @return the result; the caller closes it
    */
-  IValue run(String method, IValue... arguments) {
+  public IValue run(String method, IValue... arguments) {
     return IValueUtils.runMethod(block, method, arguments);
   }
 

@@ -1,0 +1,456 @@
+package io.distill;
+
+import static com.google.common.base.Preconditions.checkArgument;
+import static com.google.common.base.Preconditions.checkState;
+import static java.util.Objects.requireNonNull;
+
+import ai.djl.Device;
+import ai.djl.Model;
+import ai.djl.training.dataset.RandomAccessDataset;
+import com.google.errorprone.annotations.CanIgnoreReturnValue;
+import io.distill.data.DistillationDataset;
+import io.distill.exception.DistillationException;
+import io.distill.exception.NonFiniteLossException;
+import io.distill.internal.NativeEngine;
+import io.distill.loss.DistillationLoss;
+import io.distill.mapping.LayerMapping;
+import io.distill.schedule.LearningRateSchedule;
+import io.distill.schedule.TemperatureSchedule;
+import io.distill.student.Student;
+import io.distill.teacher.Teacher;
+import io.distill.training.Optimizer;
+import io.distill.training.TrainingListener;
+import io.distill.training.internal.Recipe;
+import io.distill.training.internal.TrainingLoop;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An immutable recipe for teaching a student what a teacher knows; {@link #fit} runs it.
+ *
+ * <pre>{@code
+ * DistillationResult result = Distiller.builder()
+ *     .teacher(teacher)
+ *     .student(Student.encoder().layers(2).hiddenSize(128).build())
+ *     .loss(softTargets().weighted(0.9).plus(hardLabels().weighted(0.1)))
+ *     .temperature(TemperatureSchedule.cosine(6, 1))
+ *     .epochs(10).batchSize(32).seed(42)
+ *     .fit(dataset);
+ * }</pre>
+ *
+ * <p>The same recipe on the same data gives the same weights, bit for bit on CPU. A recipe holds no
+ * state of a run; it may be run many times, and by several threads at once.
+ */
+public final class Distiller {
+
+  private final Recipe recipe;
+
+  private Distiller(Recipe recipe) {
+    this.recipe = recipe;
+  }
+
+  /**
+   * Starts a recipe.
+   *
+   * @return a builder; teacher, student and loss must be set
+   */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /**
+   * Trains the student.
+   *
+   * @param dataset the rows to learn from; labels are only needed by losses that read them
+   * @return the trained student and how it came about; close it
+   * @throws DistillationException if the parts do not fit each other (all problems in one message),
+   *     or a model fails
+   * @throws NonFiniteLossException if a loss term or the gradient stops being finite
+   */
+  public DistillationResult fit(DistillationDataset dataset) {
+    return new DistillationResult(TrainingLoop.run(recipe, requireNonNull(dataset, "dataset")));
+  }
+
+  /**
+   * Trains the student on a DJL data set.
+   *
+   * @param dataset the rows to learn from
+   * @return the trained student and how it came about; close it
+   * @throws DistillationException as {@link #fit(DistillationDataset)}
+   */
+  public DistillationResult fit(RandomAccessDataset dataset) {
+    return fit(DistillationDataset.of(dataset));
+  }
+
+  /**
+   * Collects the parts of a recipe.
+   *
+   * <p>Each part may be set once; listeners add up. {@link #build} leaves the builder unchanged.
+   */
+  public static final class Builder {
+
+    /** The default number of passes over the data. */
+    public static final int DEFAULT_EPOCHS = 10;
+
+    /** The default number of rows of a batch. */
+    public static final int DEFAULT_BATCH_SIZE = 32;
+
+    /** The default seed. */
+    public static final long DEFAULT_SEED = 42;
+
+    private @Nullable Teacher teacher;
+    private @Nullable Student student;
+    private @Nullable DistillationLoss loss;
+    private @Nullable TemperatureSchedule temperature;
+    private @Nullable LayerMapping layerMapping;
+    private @Nullable Integer epochs;
+    private @Nullable Long steps;
+    private @Nullable Integer batchSize;
+    private @Nullable Integer gradientAccumulation;
+    private @Nullable Double gradientClipping;
+    private @Nullable Optimizer optimizer;
+    private @Nullable LearningRateSchedule learningRateSchedule;
+    private @Nullable Long seed;
+    private @Nullable Device device;
+    private @Nullable DistillationDataset validation;
+    private final List<TrainingListener> listeners = new ArrayList<>();
+
+    private Builder() {}
+
+    /**
+     * Sets who teaches. Required.
+     *
+     * @param teacher the teacher; it stays the caller's to close. {@link Teacher#none()} for a
+     *     student that learns from labels alone
+     * @return this builder
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder teacher(Teacher teacher) {
+      this.teacher = once("teacher", this.teacher, teacher);
+      return this;
+    }
+
+    /**
+     * Sets a DJL model as the teacher.
+     *
+     * @param model a model on the PyTorch engine whose block is initialised; it stays the caller's
+     *     to close
+     * @return this builder
+     * @throws IllegalStateException if a teacher was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder teacher(Model model) {
+      return teacher(Teacher.of(model));
+    }
+
+    /**
+     * Sets who learns. Required.
+     *
+     * @param student the student
+     * @return this builder
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder student(Student student) {
+      this.student = once("student", this.student, student);
+      return this;
+    }
+
+    /**
+     * Sets a DJL model as the student; its parameters are trained in place.
+     *
+     * @param model a model on the PyTorch engine whose block is initialised; it stays the caller's
+     *     to close
+     * @return this builder
+     * @throws IllegalStateException if a student was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder student(Model model) {
+      return student(Student.of(model));
+    }
+
+    /**
+     * Sets what is made small. Required.
+     *
+     * @param loss the loss; a lambda is one
+     * @return this builder
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder loss(DistillationLoss loss) {
+      this.loss = once("loss", this.loss, loss);
+      return this;
+    }
+
+    /**
+     * Sets one softmax temperature for the whole run.
+     *
+     * @param temperature the temperature; finite and greater than 0; default 1; usual range 1 to 10
+     * @return this builder
+     * @throws IllegalArgumentException if it is out of range
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder temperature(double temperature) {
+      return temperature(TemperatureSchedule.constant(temperature));
+    }
+
+    /**
+     * Sets the softmax temperature of losses that have none of their own.
+     *
+     * @param temperature the schedule; a lambda is one; default constant 1
+     * @return this builder
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder temperature(TemperatureSchedule temperature) {
+      this.temperature = once("temperature", this.temperature, temperature);
+      return this;
+    }
+
+    /**
+     * Sets which student layer learns from which teacher layer, for losses that have no mapping of
+     * their own.
+     *
+     * @param layerMapping the mapping; a lambda is one; default {@link LayerMapping#uniform()}
+     * @return this builder
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder layerMapping(LayerMapping layerMapping) {
+      this.layerMapping = once("layerMapping", this.layerMapping, layerMapping);
+      return this;
+    }
+
+    /**
+     * Sets how often all rows are seen.
+     *
+     * @param epochs the number of passes; at least 1; default 10
+     * @return this builder
+     * @throws IllegalArgumentException if it is out of range
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder epochs(int epochs) {
+      checkArgument(epochs >= 1, "epochs must be at least 1 but was %s", epochs);
+      this.epochs = once("epochs", this.epochs, epochs);
+      return this;
+    }
+
+    /**
+     * Sets the length of the run in optimizer steps instead of epochs.
+     *
+     * @param steps the number of optimizer steps; at least 1
+     * @return this builder
+     * @throws IllegalArgumentException if it is out of range
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder steps(long steps) {
+      checkArgument(steps >= 1, "steps must be at least 1 but was %s", steps);
+      this.steps = once("steps", this.steps, steps);
+      return this;
+    }
+
+    /**
+     * Sets the number of rows of a batch.
+     *
+     * @param batchSize the number of rows; at least 1; default 32
+     * @return this builder
+     * @throws IllegalArgumentException if it is out of range
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder batchSize(int batchSize) {
+      checkArgument(batchSize >= 1, "batchSize must be at least 1 but was %s", batchSize);
+      this.batchSize = once("batchSize", this.batchSize, batchSize);
+      return this;
+    }
+
+    /**
+     * Sets how many batches one optimizer step adds up. Means are taken over the rows (or tokens)
+     * of the whole step, so 4 batches of 8 equal one of 32.
+     *
+     * @param batches the number of batches; at least 1; default 1
+     * @return this builder
+     * @throws IllegalArgumentException if it is out of range
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder gradientAccumulation(int batches) {
+      checkArgument(batches >= 1, "gradientAccumulation must be at least 1 but was %s", batches);
+      this.gradientAccumulation = once("gradientAccumulation", this.gradientAccumulation, batches);
+      return this;
+    }
+
+    /**
+     * Sets the L2 norm to which the gradients of a step are scaled down, all together.
+     *
+     * @param maxNorm the norm; greater than 0; default infinite, which is no clipping
+     * @return this builder
+     * @throws IllegalArgumentException if it is out of range
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder gradientClipping(double maxNorm) {
+      checkArgument(maxNorm > 0, "gradientClipping must be greater than 0 but was %s", maxNorm);
+      this.gradientClipping = once("gradientClipping", this.gradientClipping, maxNorm);
+      return this;
+    }
+
+    /**
+     * Sets how gradients change weights.
+     *
+     * @param optimizer the optimizer; default {@link Optimizer#adamW()}
+     * @return this builder
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder optimizer(Optimizer optimizer) {
+      this.optimizer = once("optimizer", this.optimizer, optimizer);
+      return this;
+    }
+
+    /**
+     * Sets how the learning rate changes over the run.
+     *
+     * @param schedule the factor of the optimizer's rate; default constant
+     * @return this builder
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder learningRateSchedule(LearningRateSchedule schedule) {
+      this.learningRateSchedule = once("learningRateSchedule", this.learningRateSchedule, schedule);
+      return this;
+    }
+
+    /**
+     * Sets what all randomness is made from: initial weights, the order of rows, dropout.
+     *
+     * @param seed the seed; default 42
+     * @return this builder
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder seed(long seed) {
+      this.seed = once("seed", this.seed, seed);
+      return this;
+    }
+
+    /**
+     * Sets where the student lives and learns. A teacher may live elsewhere.
+     *
+     * @param device the device; default the first GPU, else the CPU
+     * @return this builder
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder device(Device device) {
+      this.device = once("device", this.device, device);
+      return this;
+    }
+
+    /**
+     * Adds someone who is told what happens.
+     *
+     * @param listener the listener
+     * @return this builder
+     */
+    @CanIgnoreReturnValue
+    public Builder listener(TrainingListener listener) {
+      listeners.add(requireNonNull(listener, "listener"));
+      return this;
+    }
+
+    /**
+     * Sets rows on which the student is tried after each epoch; it does not learn from them.
+     *
+     * @param validation the rows; default none
+     * @return this builder
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder validation(DistillationDataset validation) {
+      this.validation = once("validation", this.validation, validation);
+      return this;
+    }
+
+    /**
+     * Builds the recipe.
+     *
+     * @return the recipe
+     * @throws IllegalStateException if required parts are missing, all named, or both epochs and
+     *     steps are set
+     */
+    public Distiller build() {
+      List<String> missing = new ArrayList<>();
+      if (teacher == null) {
+        missing.add("teacher");
+      }
+      if (student == null) {
+        missing.add("student");
+      }
+      if (loss == null) {
+        missing.add("loss");
+      }
+      checkState(missing.isEmpty(), "recipe must have all required parts but lacks %s", missing);
+      checkState(
+          epochs == null || steps == null,
+          "epochs and steps must not both be set but were %s and %s",
+          epochs,
+          steps);
+      return new Distiller(
+          new Recipe(
+              requireNonNull(teacher),
+              requireNonNull(student),
+              requireNonNull(loss),
+              temperature == null ? TemperatureSchedule.constant(1) : temperature,
+              layerMapping == null ? LayerMapping.uniform() : layerMapping,
+              steps == null
+                  ? OptionalInt.of(epochs == null ? DEFAULT_EPOCHS : epochs)
+                  : OptionalInt.empty(),
+              steps == null ? OptionalLong.empty() : OptionalLong.of(steps),
+              batchSize == null ? DEFAULT_BATCH_SIZE : batchSize,
+              gradientAccumulation == null ? 1 : gradientAccumulation,
+              gradientClipping == null ? Double.POSITIVE_INFINITY : gradientClipping,
+              optimizer == null ? Optimizer.adamW() : optimizer,
+              learningRateSchedule == null ? LearningRateSchedule.constant() : learningRateSchedule,
+              seed == null ? DEFAULT_SEED : seed,
+              device == null ? NativeEngine.defaultDevice() : device,
+              listeners,
+              validation));
+    }
+
+    /**
+     * Builds the recipe and runs it: {@code build().fit(dataset)}.
+     *
+     * @param dataset the rows to learn from
+     * @return the trained student and how it came about; close it
+     * @see Distiller#fit(DistillationDataset)
+     */
+    public DistillationResult fit(DistillationDataset dataset) {
+      return build().fit(dataset);
+    }
+
+    /**
+     * Builds the recipe and runs it on a DJL data set.
+     *
+     * @param dataset the rows to learn from
+     * @return the trained student and how it came about; close it
+     * @see Distiller#fit(RandomAccessDataset)
+     */
+    public DistillationResult fit(RandomAccessDataset dataset) {
+      return build().fit(dataset);
+    }
+
+    private static <T> T once(String name, @Nullable T before, T value) {
+      requireNonNull(value, name);
+      checkState(before == null, "%s must be set only once but was already set", name);
+      return value;
+    }
+  }
+}

@@ -1,0 +1,15 @@
+package io.distill.training.internal;
+
+import io.distill.model.DeployableModel;
+import io.distill.training.TrainingListener;
+import java.util.List;
+
+/** What a run leaves behind. */
+public record FinishedRun(
+    DeployableModel student, List<TrainingListener.Epoch> history, TrainingListener.RunEnd end) {
+
+  /** Copies the list. */
+  public FinishedRun {
+    history = List.copyOf(history);
+  }
+}

@@ -1,0 +1,414 @@
+package io.distill.training.internal;
+
+import static java.util.Objects.requireNonNull;
+
+import ai.djl.ndarray.NDManager;
+import io.distill.data.BatchSource;
+import io.distill.data.DistillationDataset;
+import io.distill.data.Tokenizer;
+import io.distill.exception.DistillationException;
+import io.distill.internal.NativeEngine;
+import io.distill.loss.DistillationLoss;
+import io.distill.model.BagOfEmbeddings;
+import io.distill.model.BlockModel;
+import io.distill.model.DeployableModel;
+import io.distill.model.ModelConfiguration;
+import io.distill.model.SignalModel;
+import io.distill.model.TransformerEncoder;
+import io.distill.signal.SignalKind;
+import io.distill.signal.SignalWidths;
+import io.distill.signal.Signals;
+import io.distill.student.Student;
+import io.distill.student.StudentSetup;
+import io.distill.teacher.ModelTeacher;
+import io.distill.teacher.Teacher;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Checks everything that can be known before the first step and opens the student. All problems are
+ * told in one message.
+ */
+final class PreFlight {
+
+  private static final int PROBE_ROWS = 2;
+  private static final int NAMED_ROWS = 5;
+
+  private final Recipe recipe;
+  private final DistillationDataset dataset;
+  private final List<String> problems = new ArrayList<>();
+
+  private PreFlight(Recipe recipe, DistillationDataset dataset) {
+    this.recipe = recipe;
+    this.dataset = dataset;
+  }
+
+  /** What a run needs to know of its models. */
+  record Cleared(
+      DeployableModel student,
+      BatchSource studentInputs,
+      @Nullable BatchSource teacherInputs,
+      SignalWidths studentWidths,
+      SignalWidths teacherWidths) {}
+
+  static Cleared check(Recipe recipe, DistillationDataset dataset) {
+    return new PreFlight(recipe, dataset).run();
+  }
+
+  private Cleared run() {
+    if (dataset.size() == 0) {
+      problems.add("data set must have at least one row but is empty; check the file it came from");
+      throw failure();
+    }
+    checkSameObject();
+    checkTeacherKinds();
+    checkLabels();
+    boolean needsTeacher = !recipe.loss().requiresOfTeacher().isEmpty();
+    BatchSource teacherInputs =
+        needsTeacher
+            ? attempt(() -> inputs("teacher", recipe.teacher().tokenizer().orElse(null)))
+            : null;
+    SignalWidths teacherWidths =
+        teacherInputs == null
+            ? SignalWidths.of(Signals.none())
+            : requireNonNullElse(attempt(() -> probeTeacher(teacherInputs)));
+    OptionalInt classes = classes(teacherWidths);
+    DeployableModel student =
+        problems.isEmpty()
+            ? attempt(
+                () ->
+                    recipe
+                        .student()
+                        .open(
+                            new StudentSetup(
+                                dataset,
+                                recipe.teacher(),
+                                classes.orElse(0),
+                                classNames(),
+                                recipe.seed(),
+                                recipe.device())))
+            : null;
+    if (student == null) {
+      throw failure();
+    }
+    try {
+      return checkStudent(student, teacherInputs, teacherWidths);
+    } catch (RuntimeException e) {
+      student.close();
+      throw e;
+    }
+  }
+
+  private Cleared checkStudent(
+      DeployableModel student, @Nullable BatchSource teacherInputs, SignalWidths teacherWidths) {
+    Set<SignalKind> missing =
+        missing(recipe.loss().requiresOfStudent(), student.model().provides());
+    if (!missing.isEmpty()) {
+      problems.add(
+          "student must give "
+              + missing
+              + " for loss "
+              + recipe.loss().name()
+              + " but gives only "
+              + student.model().provides()
+              + "; use another student or another loss");
+    }
+    if (student.model().parameters().isEmpty()) {
+      problems.add(
+          "student must have trainable parameters but has none; load it with trainParam=true, or"
+              + " unfreeze its parameters");
+    }
+    BatchSource studentInputs = attempt(() -> inputs("student", student.tokenizer().orElse(null)));
+    if (studentInputs == null || !problems.isEmpty()) {
+      throw failure();
+    }
+    checkVocabulary("student", student);
+    checkRows("student", studentInputs);
+    if (teacherInputs != null && !sameTokenizer(student)) {
+      checkRows("teacher", teacherInputs);
+    }
+    SignalWidths studentWidths =
+        requireNonNullElse(attempt(() -> probeStudent(student.model(), studentInputs)));
+    checkClasses(studentWidths, teacherWidths);
+    if (problems.isEmpty()
+        && recipe.loss().requires().contains(SignalKind.HIDDEN_STATES)
+        && !teacherWidths.hiddenStates().isEmpty()
+        && !studentWidths.hiddenStates().isEmpty()) {
+      attempt(
+          () ->
+              recipe
+                  .layerMapping()
+                  .checkedPairs(
+                      studentWidths.hiddenStates().size(), teacherWidths.hiddenStates().size()));
+    }
+    if (!problems.isEmpty()) {
+      throw failure();
+    }
+    return new Cleared(student, studentInputs, teacherInputs, studentWidths, teacherWidths);
+  }
+
+  private boolean sameTokenizer(DeployableModel student) {
+    Optional<Tokenizer> teachers = recipe.teacher().tokenizer();
+    return teachers.isPresent() && teachers.equals(student.tokenizer());
+  }
+
+  private void checkSameObject() {
+    if (recipe.student() instanceof Student.DjlStudent student
+        && recipe.teacher() instanceof ModelTeacher teacher
+        && teacher.model().model() instanceof BlockModel block
+        && block.model() == student.model()) {
+      problems.add(
+          "student must be another model than the teacher but both are '"
+              + student.model().getName()
+              + "'; training would change the teacher; copy the model");
+    }
+  }
+
+  private void checkTeacherKinds() {
+    Teacher teacher = recipe.teacher();
+    Set<SignalKind> missing = missing(recipe.loss().requiresOfTeacher(), teacher.provides());
+    if (!missing.isEmpty()) {
+      problems.add(
+          "teacher must give "
+              + missing
+              + " for loss "
+              + recipe.loss().name()
+              + " but gives only "
+              + teacher.provides()
+              + (missing.contains(SignalKind.LOGITS)
+                      && teacher.provides().contains(SignalKind.EMBEDDING)
+                  ? "; give it a classifier with withClassifier(...), or use another loss"
+                  : "; use another teacher or another loss"));
+    }
+    if (teacher instanceof ModelTeacher local) {
+      checkVocabulary("teacher", local.model());
+    }
+  }
+
+  private void checkVocabulary(String who, DeployableModel model) {
+    OptionalInt rows = vocabularySize(model.model().configuration().orElse(null));
+    int pieces = model.tokenizer().map(Tokenizer::vocabularySize).orElse(0);
+    if (rows.isPresent() && pieces > rows.getAsInt()) {
+      problems.add(
+          who
+              + "'s tokenizer must have at most as many word pieces as its model has embeddings, "
+              + rows.getAsInt()
+              + ", but has "
+              + pieces
+              + "; use the tokenizer.json that belongs to the model");
+    }
+  }
+
+  private static OptionalInt vocabularySize(@Nullable ModelConfiguration configuration) {
+    if (configuration instanceof TransformerEncoder encoder) {
+      return OptionalInt.of(encoder.vocabularySize());
+    }
+    if (configuration instanceof BagOfEmbeddings bag) {
+      return OptionalInt.of(bag.vocabularySize());
+    }
+    return OptionalInt.empty();
+  }
+
+  private void checkLabels() {
+    DistillationLoss loss = recipe.loss();
+    int classes = dataset.classNames().size();
+    boolean any = false;
+    for (int row = 0; row < dataset.size(); row++) {
+      int label = dataset.label(row);
+      any |= label != DistillationDataset.NO_LABEL;
+      if (label < DistillationDataset.NO_LABEL || label >= classes) {
+        problems.add(
+            "labels must be from 0 to "
+                + (classes - 1)
+                + " (or "
+                + DistillationDataset.NO_LABEL
+                + " for none) but row "
+                + row
+                + " has "
+                + label
+                + "; correct the data set");
+        return;
+      }
+    }
+    if (loss.requiresLabels() && !any) {
+      problems.add(
+          "data set must have labels for loss "
+              + loss.name()
+              + " but none of its "
+              + dataset.size()
+              + " rows has one; label some rows, or leave out the terms that need labels");
+    }
+    if (loss.requiresLabels() && any && classes < 2) {
+      problems.add(
+          "data set must have at least two classes but has only "
+              + dataset.classNames()
+              + "; a student of one class has nothing to learn");
+    }
+    List<String> teachers = recipe.teacher().classNames();
+    if (!teachers.isEmpty() && classes > 0 && !teachers.equals(dataset.classNames())) {
+      problems.add(
+          "teacher and data set must have the same classes in the same order but were "
+              + teachers
+              + " (teacher) and "
+              + dataset.classNames()
+              + " (data set); call dataset.classes(teacher.classNames())");
+    }
+  }
+
+  private void checkRows(String who, BatchSource inputs) {
+    List<Integer> empty = new ArrayList<>();
+    for (int row = 0; row < inputs.size() && empty.size() < NAMED_ROWS; row++) {
+      if (inputs.length(row) == 0) {
+        empty.add(row);
+      }
+    }
+    if (!empty.isEmpty()) {
+      problems.add(
+          "every row must have at least one token for the "
+              + who
+              + " but rows "
+              + empty
+              + " have none; remove them, or use a tokenizer that adds special tokens");
+    }
+  }
+
+  private void checkClasses(SignalWidths student, SignalWidths teacher) {
+    boolean compared =
+        recipe.loss().requiresOfTeacher().contains(SignalKind.LOGITS)
+            && recipe.loss().requiresOfStudent().contains(SignalKind.LOGITS);
+    if (compared
+        && teacher.classes().isPresent()
+        && student.classes().isPresent()
+        && teacher.classes().getAsInt() != student.classes().getAsInt()) {
+      problems.add(
+          "teacher and student logits must have the same number of classes but were "
+              + teacher.classes().getAsInt()
+              + " (teacher) and "
+              + student.classes().getAsInt()
+              + " (student); select the shared classes or use a feature loss");
+    }
+    int labels = dataset.classNames().size();
+    if (recipe.loss().requiresLabels()
+        && student.classes().isPresent()
+        && labels > student.classes().getAsInt()) {
+      problems.add(
+          "student must have a logit for each of the "
+              + labels
+              + " classes of the data set but has "
+              + student.classes().getAsInt()
+              + "; use a student with more outputs, or fewer classes");
+    }
+    int named = recipe.teacher().classNames().size();
+    if (named > 0 && teacher.classes().isPresent() && teacher.classes().getAsInt() != named) {
+      problems.add(
+          "teacher must have one logit for each of its "
+              + named
+              + " class names but has "
+              + teacher.classes().getAsInt()
+              + "; correct its class names");
+    }
+  }
+
+  private BatchSource inputs(String who, @Nullable Tokenizer tokenizer) {
+    BatchSource source = dataset.inputs(tokenizer);
+    if (source.size() != dataset.size()) {
+      throw new DistillationException(
+          "inputs of the "
+              + who
+              + " must be as many as the rows of the data set, "
+              + dataset.size()
+              + ", but were "
+              + source.size());
+    }
+    return source;
+  }
+
+  private SignalWidths probeTeacher(BatchSource inputs) {
+    try (NDManager manager = NativeEngine.newManager(recipe.teacher().device())) {
+      Signals signals =
+          recipe
+              .teacher()
+              .signals(inputs.batch(manager, probeRows(inputs)), recipe.loss().requiresOfTeacher());
+      requireKinds("teacher", recipe.loss().requiresOfTeacher(), signals);
+      return SignalWidths.of(signals);
+    }
+  }
+
+  private SignalWidths probeStudent(SignalModel model, BatchSource inputs) {
+    try (NDManager manager = NativeEngine.newManager(model.device())) {
+      Signals signals =
+          model.forward(
+              inputs.batch(manager, probeRows(inputs)).inputs(),
+              recipe.loss().requiresOfStudent(),
+              false);
+      requireKinds("student", recipe.loss().requiresOfStudent(), signals);
+      return SignalWidths.of(signals);
+    }
+  }
+
+  private static void requireKinds(String who, Set<SignalKind> required, Signals signals) {
+    Set<SignalKind> missing = missing(required, signals.kinds());
+    if (!missing.isEmpty()) {
+      throw new DistillationException(
+          who
+              + " must give "
+              + missing
+              + " but gave "
+              + signals.kinds()
+              + "; name its outputs with a SignalReader or BlockTaps, or use another loss");
+    }
+  }
+
+  private static int[] probeRows(BatchSource inputs) {
+    return inputs.size() < PROBE_ROWS ? new int[] {0} : new int[] {0, 1};
+  }
+
+  private OptionalInt classes(SignalWidths teacher) {
+    int labels = dataset.classNames().size();
+    return labels > 0 ? OptionalInt.of(labels) : teacher.classes();
+  }
+
+  private List<String> classNames() {
+    return dataset.classNames().isEmpty() ? recipe.teacher().classNames() : dataset.classNames();
+  }
+
+  private static Set<SignalKind> missing(Set<SignalKind> required, Set<SignalKind> provided) {
+    Set<SignalKind> missing = EnumSet.noneOf(SignalKind.class);
+    missing.addAll(required);
+    missing.removeAll(provided);
+    return missing;
+  }
+
+  private <T> @Nullable T attempt(Supplier<T> action) {
+    try {
+      return action.get();
+    } catch (DistillationException e) {
+      problems.add(requireNonNull(e.getMessage()));
+      return null;
+    } catch (RuntimeException e) {
+      problems.add("models must run on the first rows of the data set but failed: " + e);
+      return null;
+    }
+  }
+
+  private static SignalWidths requireNonNullElse(@Nullable SignalWidths widths) {
+    return widths == null ? SignalWidths.of(Signals.none()) : widths;
+  }
+
+  private DistillationException failure() {
+    StringBuilder message = new StringBuilder();
+    if (problems.size() == 1) {
+      message.append(problems.get(0));
+    } else {
+      message.append("the run has ").append(problems.size()).append(" problems:");
+      problems.forEach(problem -> message.append("\n- ").append(problem));
+    }
+    return new DistillationException(message.toString());
+  }
+}

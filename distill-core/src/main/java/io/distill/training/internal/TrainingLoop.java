@@ -1,0 +1,457 @@
+package io.distill.training.internal;
+
+import static java.util.Objects.requireNonNull;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.pytorch.engine.PtNDArray;
+import ai.djl.pytorch.jni.JniUtils;
+import io.distill.data.Batch;
+import io.distill.data.BatchSource;
+import io.distill.data.DistillationDataset;
+import io.distill.data.LengthGroupedSampler;
+import io.distill.exception.DistillationException;
+import io.distill.exception.NonFiniteLossException;
+import io.distill.internal.NativeEngine;
+import io.distill.loss.LossContext;
+import io.distill.loss.LossTerm;
+import io.distill.model.DeployableModel;
+import io.distill.model.RowSignals;
+import io.distill.model.SignalModel;
+import io.distill.schedule.Progress;
+import io.distill.signal.SignalKind;
+import io.distill.signal.Signals;
+import io.distill.teacher.Teacher;
+import io.distill.training.TrainingListener;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The way of a batch: rows, teacher (or what it said before), student, loss, backward, clip and
+ * optimizer step, event.
+ */
+public final class TrainingLoop {
+
+  /** Row signals of a teacher are remembered up to this size; larger ones are asked for again. */
+  private static final long TEACHER_MEMORY_BYTES = 1L << 30;
+
+  private static final double NANOS = 1e9;
+
+  /** libtorch has one random state a process; a draw must not mix with another run's. */
+  private static final Object RANDOM_STATE = new Object();
+
+  private final Recipe recipe;
+  private final DistillationDataset dataset;
+  private final Events events;
+  private final List<LossTerm> terms;
+  private long teacherNanos;
+
+  private TrainingLoop(Recipe recipe, DistillationDataset dataset) {
+    this.recipe = recipe;
+    this.dataset = dataset;
+    this.events = new Events(recipe.listeners());
+    this.terms = distinctNames(recipe.loss().terms());
+  }
+
+  /** Runs a recipe on data. */
+  public static FinishedRun run(Recipe recipe, DistillationDataset dataset) {
+    NativeEngine.prepareThread();
+    boolean gradients = JniUtils.isGradMode();
+    JniUtils.setGradMode(true);
+    try {
+      return new TrainingLoop(recipe, dataset).run();
+    } finally {
+      JniUtils.setGradMode(gradients);
+    }
+  }
+
+  private static List<LossTerm> distinctNames(List<LossTerm> terms) {
+    Map<String, Integer> seen = new LinkedHashMap<>();
+    List<LossTerm> distinct = new ArrayList<>();
+    for (LossTerm term : terms) {
+      int count = seen.merge(term.name(), 1, Integer::sum);
+      distinct.add(
+          count == 1 ? term : new LossTerm(term.name() + "#" + count, term.weight(), term.loss()));
+    }
+    return distinct;
+  }
+
+  private FinishedRun run() {
+    long start = System.nanoTime();
+    PreFlight.Cleared cleared = PreFlight.check(recipe, dataset);
+    DeployableModel student = cleared.student();
+    try (NDManager manager = NativeEngine.newManager(recipe.device())) {
+      LossParameters lossParameters =
+          LossParameters.declare(
+              terms,
+              cleared.studentWidths(),
+              cleared.teacherWidths(),
+              recipe.layerMapping(),
+              recipe.seed(),
+              manager);
+      RowSignals remembered = rememberTeacher(cleared);
+      RowSignals validationTeacher = validationTeacher();
+      Map<String, NDArray> parameters = new LinkedHashMap<>(student.model().parameters());
+      parameters.values().removeIf(array -> !array.hasGradient());
+      parameters.putAll(lossParameters.all());
+      try (FusedOptimizer optimizer =
+          new FusedOptimizer(recipe.optimizer(), parameters, recipe.device())) {
+        Steps steps =
+            new Steps(cleared, remembered, lossParameters, optimizer, manager, student.model());
+        List<TrainingListener.Epoch> history = steps.train(validationTeacher);
+        TrainingListener.RunEnd end =
+            new TrainingListener.RunEnd(
+                steps.taken, (System.nanoTime() - start) / NANOS, teacherNanos / NANOS);
+        events.tell(listener -> listener.onRunEnd(end));
+        return new FinishedRun(student, history, end);
+      }
+    } catch (RuntimeException | Error e) {
+      student.close();
+      throw e;
+    }
+  }
+
+  private @Nullable RowSignals rememberTeacher(PreFlight.Cleared cleared) {
+    Set<SignalKind> kinds = recipe.loss().requiresOfTeacher();
+    BatchSource inputs = cleared.teacherInputs();
+    if (inputs == null || kinds.isEmpty() || !RowSignals.KINDS.containsAll(kinds)) {
+      return null;
+    }
+    long width =
+        (long) cleared.teacherWidths().classes().orElse(0)
+            + cleared.teacherWidths().embedding().orElse(0);
+    if (width * Float.BYTES * dataset.size() > TEACHER_MEMORY_BYTES) {
+      return null;
+    }
+    int rows = dataset.size();
+    return askTeacher(
+        inputs,
+        kinds,
+        done ->
+            events.tell(
+                listener -> listener.onTeacherPass(new TrainingListener.TeacherPass(done, rows))));
+  }
+
+  private RowSignals askTeacher(
+      BatchSource inputs, Set<SignalKind> kinds, java.util.function.LongConsumer done) {
+    Teacher teacher = recipe.teacher();
+    return RowSignals.collect(inputs, teacher.device(), this::timedTeacher, kinds, done);
+  }
+
+  private Signals timedTeacher(Batch batch, Set<SignalKind> kinds) {
+    long start = System.nanoTime();
+    Signals signals = recipe.teacher().signals(batch, kinds);
+    teacherNanos += System.nanoTime() - start;
+    return signals;
+  }
+
+  private @Nullable RowSignals validationTeacher() {
+    DistillationDataset validation = recipe.validation();
+    if (validation == null || !recipe.teacher().provides().contains(SignalKind.LOGITS)) {
+      return null;
+    }
+    return askTeacher(
+        validation.inputs(recipe.teacher().tokenizer().orElse(null)),
+        Set.of(SignalKind.LOGITS),
+        done -> {});
+  }
+
+  /** The steps of one run and the state that only they need. */
+  private final class Steps {
+    private final PreFlight.Cleared cleared;
+    private final @Nullable RowSignals remembered;
+    private final LossParameters lossParameters;
+    private final FusedOptimizer optimizer;
+    private final NDManager manager;
+    private final SignalModel model;
+    private final LengthGroupedSampler sampler;
+    private final long totalSteps;
+    private final int epochs;
+    private long taken;
+    private double learningRate;
+
+    Steps(
+        PreFlight.Cleared cleared,
+        @Nullable RowSignals remembered,
+        LossParameters lossParameters,
+        FusedOptimizer optimizer,
+        NDManager manager,
+        SignalModel model) {
+      this.cleared = cleared;
+      this.remembered = remembered;
+      this.lossParameters = lossParameters;
+      this.optimizer = optimizer;
+      this.manager = manager;
+      this.model = model;
+      this.sampler =
+          LengthGroupedSampler.of(cleared.studentInputs(), recipe.batchSize(), recipe.seed());
+      int perEpoch = (sampler.batchesPerEpoch() + recipe.gradientAccumulation() - 1)
+              / recipe.gradientAccumulation();
+      this.totalSteps = recipe.steps().orElse((long) perEpoch * recipe.epochs().orElse(1));
+      this.epochs = Math.toIntExact((totalSteps + perEpoch - 1) / perEpoch);
+    }
+
+    List<TrainingListener.Epoch> train(@Nullable RowSignals validationTeacher) {
+      events.tell(
+          listener ->
+              listener.onRunStart(
+                  new TrainingListener.RunStart(
+                      dataset.size(), epochs, totalSteps, model.parameterCount())));
+      long start = System.nanoTime();
+      List<TrainingListener.Epoch> history = new ArrayList<>();
+      for (int epoch = 0; epoch < epochs; epoch++) {
+        Means means = new Means();
+        List<int[]> batches = sampler.epoch(epoch);
+        for (int i = 0; i < batches.size() && taken < totalSteps; ) {
+          int end = Math.min(batches.size(), i + recipe.gradientAccumulation());
+          step(epoch, batches.subList(i, end), means);
+          i = end;
+        }
+        Progress last = new Progress(epoch, taken - 1, totalSteps, recipe.seed());
+        TrainingListener.Epoch event =
+            new TrainingListener.Epoch(
+                epoch + 1,
+                epochs,
+                means.loss(),
+                means.terms(),
+                learningRate,
+                recipe.temperature().at(last),
+                validate(validationTeacher),
+                (System.nanoTime() - start) / NANOS);
+        history.add(event);
+        events.tell(listener -> listener.onEpoch(event));
+      }
+      return history;
+    }
+
+    private void step(int epoch, List<int[]> batches, Means means) {
+      Progress progress = new Progress(epoch, taken, totalSteps, recipe.seed());
+      LossContext.StepCounts counts = counts(batches);
+      Map<String, Double> values = new LinkedHashMap<>();
+      double loss = 0;
+      for (int i = 0; i < batches.size(); i++) {
+        double share = (double) batches.get(i).length / counts.rows();
+        try (NDManager step = manager.newSubManager()) {
+          loss += share * backward(batches.get(i), i, share, progress, counts, values, step);
+        }
+      }
+      learningRate = recipe.optimizer().learningRate() * factor(progress);
+      double norm = optimizer.step(learningRate, recipe.gradientClipping());
+      if (!Double.isFinite(norm)) {
+        throw new NonFiniteLossException("gradient", norm, epoch + 1, taken + 1);
+      }
+      taken++;
+      means.add(counts.rows(), loss, values);
+      TrainingListener.Step event =
+          new TrainingListener.Step(
+              progress,
+              loss,
+              values,
+              learningRate,
+              recipe.temperature().at(progress),
+              norm,
+              Math.toIntExact(counts.rows()));
+      events.tell(listener -> listener.onStep(event));
+    }
+
+    private double factor(Progress progress) {
+      double factor = recipe.learningRateSchedule().factor(progress);
+      if (!(Double.isFinite(factor) && factor >= 0)) {
+        throw new DistillationException(
+            "learningRateSchedule must give a finite factor of at least 0 but gave "
+                + factor
+                + " at step "
+                + (progress.step() + 1)
+                + "; correct the schedule");
+      }
+      return factor;
+    }
+
+    /** Computes one batch's gradients and returns its loss; adds its terms to {@code values}. */
+    private double backward(
+        int[] rows,
+        int index,
+        double share,
+        Progress progress,
+        LossContext.StepCounts counts,
+        Map<String, Double> values,
+        NDManager step) {
+      Batch batch = cleared.studentInputs().batch(step, rows);
+      Signals teacher = teacherSignals(rows, step);
+      NDArray total;
+      double loss = 0;
+      synchronized (RANDOM_STATE) {
+        JniUtils.setSeed(stepSeed(progress.step(), index));
+        Signals student = model.forward(batch.inputs(), recipe.loss().requiresOfStudent(), true);
+        LossContext context = context(batch, student, teacher, progress, counts, step);
+        total = null;
+        for (LossTerm term : terms) {
+          NDArray value = compute(term, context, step);
+          double number = value.getFloat();
+          if (!Double.isFinite(number)) {
+            throw new NonFiniteLossException(
+                term.name(), number, progress.epoch() + 1, progress.step() + 1);
+          }
+          double weight = term.weightAt(progress);
+          values.merge(term.name(), share * number, Double::sum);
+          loss += weight * number;
+          NDArray weighted = weight == 1 ? value : value.mul((float) weight);
+          total = total == null ? weighted : total.add(weighted);
+        }
+      }
+      NDArray target = requireNonNull(total);
+      JniUtils.backward(
+          (PtNDArray) target,
+          (PtNDArray) step.full(target.getShape(), (float) share, DataType.FLOAT32),
+          false,
+          false);
+      return loss;
+    }
+
+    private NDArray compute(LossTerm term, LossContext context, NDManager step) {
+      NDArray value =
+          term.loss().compute(context.withParameters(lossParameters.of(term.name(), step)));
+      if (value == null || value.size() != 1 || value.getDataType() != DataType.FLOAT32) {
+        throw new DistillationException(
+            "loss term '"
+                + term.name()
+                + "' must be a float32 scalar but was "
+                + (value == null ? "null" : value.getDataType() + " " + value.getShape())
+                + "; take a mean, for example with context.meanOverRows(...)");
+      }
+      if (!value.hasGradient()) {
+        throw new DistillationException(
+            "loss term '"
+                + term.name()
+                + "' must depend on the student's signals but no gradient leads there; compute it"
+                + " from context.student() without stopGradient() or toFloatArray()");
+      }
+      return value;
+    }
+
+    private LossContext context(
+        Batch batch,
+        Signals student,
+        Signals teacher,
+        Progress progress,
+        LossContext.StepCounts counts,
+        NDManager step) {
+      LossContext.Builder context =
+          LossContext.builder(student, teacher)
+              .sampleIds(batch.ids())
+              .temperature(recipe.temperature())
+              .layerMapping(recipe.layerMapping())
+              .progress(progress)
+              .step(counts);
+      if (!dataset.classNames().isEmpty()) {
+        long[] labels = Arrays.stream(batch.rows()).mapToLong(dataset::label).toArray();
+        context.labels(step.create(labels, new Shape(labels.length)));
+      }
+      return context.build();
+    }
+
+    private Signals teacherSignals(int[] rows, NDManager step) {
+      if (remembered != null) {
+        return remembered.signals(step, rows);
+      }
+      BatchSource inputs = cleared.teacherInputs();
+      if (inputs == null) {
+        return Signals.none();
+      }
+      Teacher teacher = recipe.teacher();
+      if (teacher.device().equals(recipe.device())) {
+        return timedTeacher(inputs.batch(step, rows), recipe.loss().requiresOfTeacher())
+            .map(NDArray::stopGradient);
+      }
+      try (NDManager elsewhere = NativeEngine.newManager(teacher.device())) {
+        return timedTeacher(inputs.batch(elsewhere, rows), recipe.loss().requiresOfTeacher())
+            .map(
+                array -> {
+                  NDArray moved = array.toDevice(recipe.device(), true);
+                  moved.attach(step);
+                  return moved;
+                });
+      }
+    }
+
+    private LossContext.StepCounts counts(List<int[]> batches) {
+      long rows = 0;
+      long labelled = 0;
+      long tokens = 0;
+      for (int[] batch : batches) {
+        rows += batch.length;
+        for (int row : batch) {
+          labelled += dataset.label(row) == DistillationDataset.NO_LABEL ? 0 : 1;
+          tokens += cleared.studentInputs().length(row);
+        }
+      }
+      return new LossContext.StepCounts(rows, labelled, tokens);
+    }
+
+    private long stepSeed(long step, int index) {
+      // a stream of its own for each batch of each step, so that a run can be resumed anywhere
+      SplittableRandom mixed = new SplittableRandom(recipe.seed() ^ (step * 0x9E3779B97F4A7C15L));
+      return mixed.nextLong() + index;
+    }
+
+    private Map<String, Double> validate(@Nullable RowSignals validationTeacher) {
+      DistillationDataset validation = recipe.validation();
+      if (validation == null || !model.provides().contains(SignalKind.LOGITS)) {
+        return Map.of();
+      }
+      int[] predicted = cleared.student().predict(validation);
+      Map<String, Double> metrics = new LinkedHashMap<>();
+      int labelled = 0;
+      int right = 0;
+      for (int row = 0; row < predicted.length; row++) {
+        if (validation.label(row) != DistillationDataset.NO_LABEL) {
+          labelled++;
+          right += predicted[row] == validation.label(row) ? 1 : 0;
+        }
+      }
+      if (labelled > 0) {
+        metrics.put("accuracy", (double) right / labelled);
+      }
+      if (validationTeacher != null) {
+        float[][] logits = validationTeacher.values(SignalKind.LOGITS);
+        int same = 0;
+        for (int row = 0; row < predicted.length; row++) {
+          same += predicted[row] == DeployableModel.indexOfMaximum(logits[row]) ? 1 : 0;
+        }
+        metrics.put("agreement", (double) same / predicted.length);
+      }
+      return metrics;
+    }
+  }
+
+  /** Means over the rows of an epoch. */
+  private static final class Means {
+    private long rows;
+    private double loss;
+    private final Map<String, Double> terms = new LinkedHashMap<>();
+
+    void add(long count, double stepLoss, Map<String, Double> values) {
+      rows += count;
+      loss += count * stepLoss;
+      values.forEach((name, value) -> terms.merge(name, count * value, Double::sum));
+    }
+
+    double loss() {
+      return rows == 0 ? 0 : loss / rows;
+    }
+
+    Map<String, Double> terms() {
+      Map<String, Double> means = new LinkedHashMap<>();
+      terms.forEach((name, sum) -> means.put(name, sum / rows));
+      return means;
+    }
+  }
+}

@@ -1,0 +1,5 @@
+/** The training loop and its parts; for the library only. */
+@NullMarked
+package io.distill.training.internal;
+
+import org.jspecify.annotations.NullMarked;
