@@ -75,7 +75,7 @@ public final class LengthGroupedSampler {
    * @return the number of rows divided by the batch size, rounded up
    */
   public int batchesPerEpoch() {
-    return (lengths.length + batchSize - 1) / batchSize;
+    return (lengths.length - 1) / batchSize + 1;
   }
 
   /**
