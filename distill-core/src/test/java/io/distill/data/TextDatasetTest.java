@@ -17,6 +17,7 @@ import java.util.OptionalInt;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 
 class TextDatasetTest {
@@ -52,6 +53,34 @@ class TextDatasetTest {
     assertThatThrownBy(() -> TextDataset.of(List.of()))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("examples must have at least one row but was empty");
+  }
+
+  @Test
+  void arguments_null_areNamed() {
+    assertNamed("examples", () -> TextDataset.of(TextDatasetTest.<List<TextExample>>nothing()));
+    assertNamed("examples", () -> TextDataset.of(TextDatasetTest.<Stream<TextExample>>nothing()));
+    assertNamed("path", () -> TextDataset.csv(nothing()));
+    assertNamed("name", () -> TextDataset.csv(Path.of("x")).textColumn(nothing()));
+    assertNamed("name", () -> TextDataset.csv(Path.of("x")).labelColumn(nothing()));
+    assertNamed("names", () -> dataset.classes(nothing()));
+    assertNamed("newLabels", () -> dataset.withLabels(nothing()));
+    assertNamed("rows", () -> dataset.subset(nothing()));
+    assertNamed("other", () -> dataset.plus(nothing()));
+    assertNamed("manager", () -> dataset.inputs(null).batch(nothing(), new int[1]));
+    assertNamed("lengths", () -> LengthGroupedSampler.of(TextDatasetTest.<int[]>nothing(), 1, 0));
+    assertNamed("text", () -> Tokenizers.small().encode(nothing()));
+    assertNamed("texts", () -> Tokenizers.small().trimmedTo(nothing()));
+    assertNamed("piece", () -> Tokenizers.small().id(nothing()));
+    assertNamed("dataset", () -> DistillationDataset.of(nothing()));
+  }
+
+  private static void assertNamed(String name, ThrowingCallable action) {
+    assertThatThrownBy(action).isInstanceOf(NullPointerException.class).hasMessage(name);
+  }
+
+  @SuppressWarnings({"NullAway", "TypeParameterUnusedInFormals"})
+  private static <T> T nothing() {
+    return null;
   }
 
   @Test
