@@ -17,6 +17,25 @@ import java.util.Arrays;
 record BertNormalizer(
     boolean cleansText, boolean separatesIdeographs, boolean stripsAccents, boolean lowercases) {
 
+  /** Capital letters younger than JDK 17: first, last, distance to the lower case. */
+  private static final int[][] YOUNG_CAPITALS = {
+    {0x1C89, 0x1C89, 1},
+    {0x2C2F, 0x2C2F, 48},
+    {0xA7C0, 0xA7C0, 1},
+    {0xA7CB, 0xA7CB, 0x264 - 0xA7CB},
+    {0xA7CC, 0xA7CC, 1},
+    {0xA7D0, 0xA7D0, 1},
+    {0xA7D6, 0xA7D6, 1},
+    {0xA7D8, 0xA7D8, 1},
+    {0xA7DA, 0xA7DA, 1},
+    {0xA7DC, 0xA7DC, 0x19B - 0xA7DC},
+    {0x10570, 0x1057A, 39},
+    {0x1057C, 0x1058A, 39},
+    {0x1058C, 0x10592, 39},
+    {0x10594, 0x10595, 39},
+    {0x10D50, 0x10D65, 32},
+  };
+
   static BertNormalizer of(JsonObject normalizer) {
     boolean lowercase = flag(normalizer, "lowercase", true);
     return new BertNormalizer(
@@ -109,9 +128,20 @@ record BertNormalizer(
         // the one letter whose lower case is two characters
         result.append("i\u0307");
       } else {
-        result.appendCodePoint(Character.toLowerCase(point));
+        result.appendCodePoint(lowercase(point));
       }
     }
     return result.toString().toCharArray();
+  }
+
+  private static int lowercase(int point) {
+    if (point >= YOUNG_CAPITALS[0][0]) {
+      for (int[] range : YOUNG_CAPITALS) {
+        if (point >= range[0] && point <= range[1]) {
+          return point + range[2];
+        }
+      }
+    }
+    return Character.toLowerCase(point);
   }
 }

@@ -1,6 +1,7 @@
 package io.distill.data;
 
 import static com.google.common.base.Preconditions.checkArgument;
+import static java.util.Objects.requireNonNull;
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -49,6 +50,7 @@ public final class LengthGroupedSampler {
    * @throws IllegalArgumentException if {@code lengths} is empty or {@code batchSize} is below 1
    */
   public static LengthGroupedSampler of(int[] lengths, int batchSize, long seed) {
+    requireNonNull(lengths, "lengths");
     checkArgument(lengths.length > 0, "lengths must have at least one row but was empty");
     checkArgument(batchSize >= 1, "batchSize must be at least 1 but was %s", batchSize);
     return new LengthGroupedSampler(lengths.clone(), batchSize, seed);
@@ -64,7 +66,7 @@ public final class LengthGroupedSampler {
    * @throws IllegalArgumentException if {@code batchSize} is below 1
    */
   public static LengthGroupedSampler of(BatchSource source, int batchSize, long seed) {
-    int[] lengths = new int[source.size()];
+    int[] lengths = new int[requireNonNull(source, "source").size()];
     Arrays.setAll(lengths, source::length);
     return of(lengths, batchSize, seed);
   }
@@ -75,7 +77,7 @@ public final class LengthGroupedSampler {
    * @return the number of rows divided by the batch size, rounded up
    */
   public int batchesPerEpoch() {
-    return (lengths.length + batchSize - 1) / batchSize;
+    return (lengths.length - 1) / batchSize + 1;
   }
 
   /**

@@ -50,10 +50,18 @@ final class NativeTokenizer implements Tokenizer {
   static NativeTokenizer of(TokenizerDefinition definition, int maxLength) {
     String json =
         TokenizerDefinition.canonicalJson(definition.root(), maxLength, definition.truncatesLeft());
-    // truncation comes with the definition: DJL's own setting would lose the side that is cut off
     Map<String, String> options =
         Map.of(
-            "padding", "DO_NOT_PAD", "truncation", "DO_NOT_TRUNCATE", "addSpecialTokens", "true");
+            "padding",
+            "DO_NOT_PAD",
+            "truncation",
+            "LONGEST_FIRST",
+            "maxLength",
+            Integer.toString(maxLength),
+            "modelMaxLength",
+            Integer.toString(maxLength),
+            "addSpecialTokens",
+            "true");
     HuggingFaceTokenizer tokenizer = open(json, definition.source(), options);
     boolean complete = false;
     try {

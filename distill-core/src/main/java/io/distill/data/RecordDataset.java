@@ -83,10 +83,15 @@ final class RecordDataset implements DistillationDataset, BatchSource {
               + " to "
               + rows[rows.length - 1]
               + " of the dataset must be readable as one batch but were not: "
-              + e.getMessage()
+              + firstLine(e)
               + "; rows of different shapes need a batchifier that pads them (optDataBatchifier)",
           e);
     }
+  }
+
+  /** Leaves out the native stack trace that the engine puts into its messages. */
+  private static String firstLine(Exception e) {
+    return String.valueOf(e.getMessage()).lines().findFirst().orElse("");
   }
 
   private static void readLabels(@Nullable NDList arrays, int[] labels, int start, int end) {

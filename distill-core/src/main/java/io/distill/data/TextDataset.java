@@ -86,7 +86,7 @@ public final class TextDataset implements DistillationDataset {
    * @throws IllegalArgumentException if there is no example
    */
   public static TextDataset of(Stream<TextExample> examples) {
-    return of(examples.toList());
+    return of(requireNonNull(examples, "examples").toList());
   }
 
   /**
@@ -97,6 +97,7 @@ public final class TextDataset implements DistillationDataset {
    * @throws IllegalArgumentException if there is no example
    */
   public static TextDataset of(List<TextExample> examples) {
+    requireNonNull(examples, "examples");
     checkArgument(!examples.isEmpty(), "examples must have at least one row but was empty");
     TreeSet<String> names = new TreeSet<>();
     for (TextExample example : examples) {
@@ -222,7 +223,7 @@ public final class TextDataset implements DistillationDataset {
    * @throws DistillationException if a row has a label that is not among {@code names}
    */
   public TextDataset classes(List<String> names) {
-    List<String> newNames = List.copyOf(names);
+    List<String> newNames = List.copyOf(requireNonNull(names, "names"));
     Map<String, Integer> indices = indices(newNames);
     checkArgument(
         indices.size() == newNames.size(), "names must differ from each other but were %s", names);
@@ -257,6 +258,7 @@ public final class TextDataset implements DistillationDataset {
    *     is out of range
    */
   public TextDataset withLabels(int[] newLabels) {
+    requireNonNull(newLabels, "newLabels");
     checkArgument(
         newLabels.length == labels.length,
         "labels must be as many as the %s rows but were %s",
@@ -293,6 +295,7 @@ public final class TextDataset implements DistillationDataset {
    * @throws IndexOutOfBoundsException if there is no such row
    */
   public TextDataset subset(int[] rows) {
+    requireNonNull(rows, "rows");
     checkArgument(rows.length > 0, "rows must have at least one row but was empty");
     return new TextDataset(
         new Texts(Arrays.stream(rows).mapToObj(this::text).toList()),
@@ -307,6 +310,7 @@ public final class TextDataset implements DistillationDataset {
    * @return a dataset whose classes are those of this one, then those that only {@code other} has
    */
   public TextDataset plus(TextDataset other) {
+    requireNonNull(other, "other");
     Map<String, Integer> indices = indices(classNames);
     other.classNames.forEach(name -> indices.putIfAbsent(name, indices.size()));
     int[] newLabels = Arrays.copyOf(labels, labels.length + other.labels.length);

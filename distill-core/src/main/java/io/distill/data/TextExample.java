@@ -15,6 +15,8 @@ public record TextExample(String text, @Nullable String label) {
   /**
    * Creates an example; a blank label counts as none.
    *
+   * @param text the text, not blank
+   * @param label the name of the class; {@code null} or blank if there is none
    * @throws IllegalArgumentException if {@code text} is blank
    */
   public TextExample {

@@ -389,7 +389,8 @@ final class WordPieceTokenizer implements Tokenizer {
     BitSet used = new BitSet(vocabulary.pieces.length);
     vocabulary.addedTokens.forEach(token -> used.set(token.id()));
     used.set(vocabulary.unknown);
-    used.set(padId());
+    // a file may pad with an id that no piece has
+    used.set(Math.min(padId(), vocabulary.pieces.length - 1));
     Arrays.stream(vocabulary.before).forEach(used::set);
     Arrays.stream(vocabulary.after).forEach(used::set);
     BitSet characters = new BitSet();
