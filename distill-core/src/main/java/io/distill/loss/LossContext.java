@@ -281,8 +281,8 @@ public final class LossContext {
    * divided by their number in the whole step, and by that share, so that the weighted batches add
    * up to the mean over the step.
    */
-  private double stepShare(long count) {
-    return (double) step.rows() / rows / Math.max(1, count);
+  private float stepShare(long count) {
+    return (float) ((double) step.rows() / rows / Math.max(1, count));
   }
 
   private static void checkRows(String name, NDArray values, Shape expected) {

@@ -1,5 +1,7 @@
 package io.distill.training.internal;
 
+import static java.util.Objects.requireNonNull;
+
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -7,12 +9,14 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.jni.IValue;
+import ai.djl.pytorch.jni.JniUtils;
 import io.distill.internal.NativeEngine;
 import io.distill.torchscript.LoadedModule;
 import io.distill.torchscript.ScriptModule;
 import io.distill.training.Optimizer;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -26,7 +30,7 @@ import java.util.Map;
  */
 public final class FusedOptimizer implements AutoCloseable {
 
-  private static final String PREPARE =
+  private static final String CLIP =
       """
       def clip(self, grads: List[Tensor], max_norm: float) -> float:
         norm = float(torch.linalg_vector_norm(torch.stack(torch._foreach_norm(grads))))
@@ -35,30 +39,37 @@ public final class FusedOptimizer implements AutoCloseable {
         return norm
       """;
 
-  /** Both groups in each list: first the parameters that decay, then the others. */
+  /**
+   * Updates one group of parameters. Groups are lists of their own: an operator that changes a
+   * slice of a list in place looks dead to the TorchScript compiler, which then removes it.
+   */
   private static final String ADAM_W =
       """
-      def step(self, params: List[Tensor], grads: List[Tensor], means: List[Tensor], squares: List[Tensor], steps: List[Tensor], decayed: int, lr: float, beta1: float, beta2: float, eps: float, decay: float, max_norm: float) -> float:
-        norm = self.clip(grads, max_norm)
-        if norm < inf:
-          torch._foreach_add_(torch.slice(steps, 0, 1), 1)
+      def update(self, params: List[Tensor], grads: List[Tensor], means: List[Tensor], squares: List[Tensor], steps: List[Tensor], lr: float, beta1: float, beta2: float, eps: float, decay: float) -> int:
+        if len(params) > 0:
           none = annotate(List[Tensor], [])
-          n = torch.len(params)
-          if decayed > 0:
-            torch._fused_adamw_(torch.slice(params, 0, decayed), torch.slice(grads, 0, decayed), torch.slice(means, 0, decayed), torch.slice(squares, 0, decayed), none, torch.slice(steps, 0, decayed), lr=lr, beta1=beta1, beta2=beta2, weight_decay=decay, eps=eps, amsgrad=False, maximize=False)
-          if n > decayed:
-            torch._fused_adamw_(torch.slice(params, decayed, n), torch.slice(grads, decayed, n), torch.slice(means, decayed, n), torch.slice(squares, decayed, n), none, torch.slice(steps, decayed, n), lr=lr, beta1=beta1, beta2=beta2, weight_decay=0., eps=eps, amsgrad=False, maximize=False)
-        torch._foreach_zero_(grads)
+          torch._fused_adamw_(params, grads, means, squares, none, steps, lr=lr, beta1=beta1, beta2=beta2, weight_decay=decay, eps=eps, amsgrad=False, maximize=False)
+        return len(params)
+      """;
+
+  private static final String ADAM_W_STEP =
+      """
+      def step(self, all_grads: List[Tensor], params: List[Tensor], grads: List[Tensor], means: List[Tensor], squares: List[Tensor], steps: List[Tensor], plain_params: List[Tensor], plain_grads: List[Tensor], plain_means: List[Tensor], plain_squares: List[Tensor], plain_steps: List[Tensor], counter: Tensor, lr: float, max_norm: float, beta1: float, beta2: float, eps: float, decay: float) -> float:
+        norm = self.clip(all_grads, max_norm)
+        if norm < inf:
+          torch.add_(counter, 1)
+          decayed = self.update(params, grads, means, squares, steps, lr, beta1, beta2, eps, decay)
+          others = self.update(plain_params, plain_grads, plain_means, plain_squares, plain_steps, lr, beta1, beta2, eps, 0.)
+        torch._foreach_zero_(all_grads)
         return norm
       """;
 
   private static final String SGD =
       """
-      def step(self, params: List[Tensor], grads: List[Tensor], buffers: List[Tensor], first: bool, decayed: int, lr: float, momentum: float, nesterov: bool, decay: float, max_norm: float) -> float:
-        norm = self.clip(grads, max_norm)
-        if norm < inf:
-          if decay > 0. and decayed > 0:
-            torch._foreach_add_(torch.slice(grads, 0, decayed), torch.slice(params, 0, decayed), alpha=decay)
+      def update(self, params: List[Tensor], grads: List[Tensor], buffers: List[Tensor], lr: float, first: bool, momentum: float, nesterov: bool, decay: float) -> int:
+        if len(params) > 0:
+          if decay > 0.:
+            torch._foreach_add_(grads, params, alpha=decay)
           if momentum > 0.:
             if first:
               torch._foreach_copy_(buffers, grads)
@@ -72,18 +83,29 @@ public final class FusedOptimizer implements AutoCloseable {
               torch._foreach_add_(params, buffers, alpha=-lr)
           else:
             torch._foreach_add_(params, grads, alpha=-lr)
-        torch._foreach_zero_(grads)
+        return len(params)
+      """;
+
+  private static final String SGD_STEP =
+      """
+      def step(self, all_grads: List[Tensor], params: List[Tensor], grads: List[Tensor], buffers: List[Tensor], plain_params: List[Tensor], plain_grads: List[Tensor], plain_buffers: List[Tensor], counter: Tensor, lr: float, max_norm: float, momentum: float, nesterov: bool, decay: float) -> float:
+        norm = self.clip(all_grads, max_norm)
+        if norm < inf:
+          first = bool(torch.eq(counter, 0))
+          torch.add_(counter, 1)
+          decayed = self.update(params, grads, buffers, lr, first, momentum, nesterov, decay)
+          others = self.update(plain_params, plain_grads, plain_buffers, lr, first, momentum, nesterov, 0.)
+        torch._foreach_zero_(all_grads)
         return norm
       """;
 
   private final Optimizer recipe;
   private final LoadedModule module;
   private final NDManager manager;
-  private final Map<String, NDArray> parameters;
   private final Map<String, NDArray> state = new LinkedHashMap<>();
-  private final List<IValue> lists = new ArrayList<>();
-  private final int decayed;
-  private boolean first = true;
+
+  /** Lists and counter, handed over by reference at each step. */
+  private final List<IValue> fixed = new ArrayList<>();
 
   /**
    * Creates the state for a set of parameters.
@@ -94,62 +116,80 @@ public final class FusedOptimizer implements AutoCloseable {
    */
   public FusedOptimizer(Optimizer recipe, Map<String, NDArray> parameters, Device device) {
     this.recipe = recipe;
-    this.parameters = decayedFirst(parameters);
-    this.decayed = (int) this.parameters.values().stream().filter(FusedOptimizer::decays).count();
-    ScriptModule.Builder definition =
-        ScriptModule.builder(recipe.getClass().getSimpleName()).method(PREPARE);
-    definition.method(recipe instanceof Optimizer.AdamW ? ADAM_W : SGD);
-    this.module = LoadedModule.load(definition.build(), device, false);
+    boolean adam = recipe instanceof Optimizer.AdamW;
+    this.module =
+        LoadedModule.load(
+            ScriptModule.builder(recipe.getClass().getSimpleName())
+                .method(CLIP)
+                .method(adam ? ADAM_W : SGD)
+                .method(adam ? ADAM_W_STEP : SGD_STEP)
+                .build(),
+            device,
+            false);
     this.manager = NativeEngine.newManager(device);
-    list(this.parameters.values());
-    List<NDArray> gradients = new ArrayList<>();
-    for (NDArray parameter : this.parameters.values()) {
-      NDArray gradient = parameter.getGradient();
-      gradient.attach(manager);
-      gradients.add(gradient);
+    Map<String, NDArray> gradients = new LinkedHashMap<>();
+    parameters.forEach((name, array) -> gradients.put(name, gradient((PtNDArray) array)));
+    gradients.values().forEach(gradient -> gradient.subi(gradient));
+    NDArray counter = manager.zeros(new Shape());
+    fixed.add(list(gradients.values()));
+    for (boolean decayed : new boolean[] {true, false}) {
+      List<String> group =
+          parameters.keySet().stream()
+              .filter(name -> decays(requireNonNull(parameters.get(name))) == decayed)
+              .toList();
+      fixed.add(list(group.stream().map(parameters::get).toList()));
+      fixed.add(list(group.stream().map(gradients::get).toList()));
+      if (adam) {
+        fixed.add(zeros("mean", group, parameters));
+        fixed.add(zeros("square", group, parameters));
+        // one counter serves all parameters
+        fixed.add(list(Collections.nCopies(group.size(), counter)));
+      } else {
+        fixed.add(zeros("momentum", group, parameters));
+      }
     }
-    list(gradients);
-    if (recipe instanceof Optimizer.AdamW) {
-      zeros("mean");
-      zeros("square");
-      // one counter serves all parameters
-      NDArray step = manager.zeros(new Shape());
-      state.put("step", step);
-      list(java.util.Collections.nCopies(this.parameters.size(), step));
-    } else {
-      zeros("momentum");
-    }
+    state.put("step", counter);
+    fixed.add(IValue.from((PtNDArray) counter));
   }
 
   private static boolean decays(NDArray parameter) {
     return parameter.getShape().dimension() >= 2;
   }
 
-  private static Map<String, NDArray> decayedFirst(Map<String, NDArray> parameters) {
-    Map<String, NDArray> ordered = new LinkedHashMap<>();
-    parameters.forEach(
-        (name, array) -> {
-          if (decays(array)) {
-            ordered.put(name, array);
-          }
-        });
-    parameters.forEach(ordered::putIfAbsent);
-    return ordered;
+  /**
+   * Returns the array in which libtorch accumulates a gradient. It exists only after a first
+   * backward pass and then stays in place.
+   */
+  private NDArray gradient(PtNDArray parameter) {
+    if (JniUtils.getGradient(parameter) == null) {
+      boolean mode = JniUtils.isGradMode();
+      JniUtils.setGradMode(true);
+      try (NDManager scratch = manager.newSubManager()) {
+        NDArray view = parameter.reshape(parameter.getShape());
+        view.attach(scratch);
+        JniUtils.backward((PtNDArray) view.sum(), (PtNDArray) scratch.create(0f), false, false);
+      } finally {
+        JniUtils.setGradMode(mode);
+      }
+    }
+    NDArray gradient = requireNonNull(JniUtils.getGradient(parameter), "gradient");
+    gradient.attach(manager);
+    return gradient;
   }
 
-  private void zeros(String kind) {
+  private IValue zeros(String kind, List<String> group, Map<String, NDArray> parameters) {
     List<NDArray> arrays = new ArrayList<>();
-    parameters.forEach(
-        (name, parameter) -> {
-          NDArray array = manager.zeros(parameter.getShape(), DataType.FLOAT32);
-          state.put(kind + "/" + name, array);
-          arrays.add(array);
-        });
-    list(arrays);
+    for (String name : group) {
+      NDArray array =
+          manager.zeros(requireNonNull(parameters.get(name)).getShape(), DataType.FLOAT32);
+      state.put(kind + "/" + name, array);
+      arrays.add(array);
+    }
+    return list(arrays);
   }
 
-  private void list(Collection<NDArray> arrays) {
-    lists.add(IValue.listFrom(arrays.toArray(PtNDArray[]::new)));
+  private static IValue list(Collection<NDArray> arrays) {
+    return IValue.listFrom(arrays.toArray(PtNDArray[]::new));
   }
 
   /**
@@ -161,28 +201,22 @@ public final class FusedOptimizer implements AutoCloseable {
    */
   public double step(double learningRate, double maxNorm) {
     List<IValue> scalars = new ArrayList<>();
-    List<IValue> arguments = new ArrayList<>(lists);
+    scalars.add(IValue.from(learningRate));
+    scalars.add(IValue.from(maxNorm));
     if (recipe instanceof Optimizer.AdamW adam) {
-      scalars.add(IValue.from((long) decayed));
-      scalars.add(IValue.from(learningRate));
       scalars.add(IValue.from(adam.beta1()));
       scalars.add(IValue.from(adam.beta2()));
       scalars.add(IValue.from(adam.epsilon()));
       scalars.add(IValue.from(adam.weightDecay()));
     } else if (recipe instanceof Optimizer.Sgd sgd) {
-      scalars.add(IValue.from(first));
-      scalars.add(IValue.from((long) decayed));
-      scalars.add(IValue.from(learningRate));
       scalars.add(IValue.from(sgd.momentum()));
       scalars.add(IValue.from(sgd.nesterov()));
       scalars.add(IValue.from(sgd.weightDecay()));
     }
-    scalars.add(IValue.from(maxNorm));
+    List<IValue> arguments = new ArrayList<>(fixed);
     arguments.addAll(scalars);
     try (IValue norm = module.run("step", arguments.toArray(IValue[]::new))) {
-      double value = norm.toDouble();
-      first &= !Double.isFinite(value);
-      return value;
+      return norm.toDouble();
     } finally {
       scalars.forEach(IValue::close);
     }
@@ -195,7 +229,7 @@ public final class FusedOptimizer implements AutoCloseable {
 
   @Override
   public void close() {
-    lists.forEach(IValue::close);
+    fixed.forEach(IValue::close);
     manager.close();
     module.close();
   }

@@ -14,6 +14,7 @@ import io.distill.data.DistillationDataset;
 import io.distill.data.LengthGroupedSampler;
 import io.distill.exception.DistillationException;
 import io.distill.exception.NonFiniteLossException;
+import io.distill.internal.HostMemoryScope;
 import io.distill.internal.NativeEngine;
 import io.distill.loss.LossContext;
 import io.distill.loss.LossTerm;
@@ -100,12 +101,13 @@ public final class TrainingLoop {
       RowSignals remembered = rememberTeacher(cleared);
       RowSignals validationTeacher = validationTeacher();
       Map<String, NDArray> parameters = new LinkedHashMap<>(student.model().parameters());
-      parameters.values().removeIf(array -> !array.hasGradient());
       parameters.putAll(lossParameters.all());
       try (FusedOptimizer optimizer =
-          new FusedOptimizer(recipe.optimizer(), parameters, recipe.device())) {
+              new FusedOptimizer(recipe.optimizer(), parameters, recipe.device());
+          GraphProbe graph = new GraphProbe()) {
         Steps steps =
-            new Steps(cleared, remembered, lossParameters, optimizer, manager, student.model());
+            new Steps(
+                cleared, remembered, lossParameters, optimizer, graph, manager, student.model());
         List<TrainingListener.Epoch> history = steps.train(validationTeacher);
         TrainingListener.RunEnd end =
             new TrainingListener.RunEnd(
@@ -170,6 +172,7 @@ public final class TrainingLoop {
     private final @Nullable RowSignals remembered;
     private final LossParameters lossParameters;
     private final FusedOptimizer optimizer;
+    private final GraphProbe graph;
     private final NDManager manager;
     private final SignalModel model;
     private final LengthGroupedSampler sampler;
@@ -183,17 +186,20 @@ public final class TrainingLoop {
         @Nullable RowSignals remembered,
         LossParameters lossParameters,
         FusedOptimizer optimizer,
+        GraphProbe graph,
         NDManager manager,
         SignalModel model) {
       this.cleared = cleared;
       this.remembered = remembered;
       this.lossParameters = lossParameters;
       this.optimizer = optimizer;
+      this.graph = graph;
       this.manager = manager;
       this.model = model;
       this.sampler =
           LengthGroupedSampler.of(cleared.studentInputs(), recipe.batchSize(), recipe.seed());
-      int perEpoch = (sampler.batchesPerEpoch() + recipe.gradientAccumulation() - 1)
+      int perEpoch =
+          (sampler.batchesPerEpoch() + recipe.gradientAccumulation() - 1)
               / recipe.gradientAccumulation();
       this.totalSteps = recipe.steps().orElse((long) perEpoch * recipe.epochs().orElse(1));
       this.epochs = Math.toIntExact((totalSteps + perEpoch - 1) / perEpoch);
@@ -232,6 +238,7 @@ public final class TrainingLoop {
       return history;
     }
 
+    @SuppressWarnings("try") // the memory scope only has to be open
     private void step(int epoch, List<int[]> batches, Means means) {
       Progress progress = new Progress(epoch, taken, totalSteps, recipe.seed());
       LossContext.StepCounts counts = counts(batches);
@@ -239,7 +246,8 @@ public final class TrainingLoop {
       double loss = 0;
       for (int i = 0; i < batches.size(); i++) {
         double share = (double) batches.get(i).length / counts.rows();
-        try (NDManager step = manager.newSubManager()) {
+        try (NDManager step = manager.newSubManager();
+            HostMemoryScope memory = new HostMemoryScope()) {
           loss += share * backward(batches.get(i), i, share, progress, counts, values, step);
         }
       }
@@ -319,22 +327,24 @@ public final class TrainingLoop {
     private NDArray compute(LossTerm term, LossContext context, NDManager step) {
       NDArray value =
           term.loss().compute(context.withParameters(lossParameters.of(term.name(), step)));
-      if (value == null || value.size() != 1 || value.getDataType() != DataType.FLOAT32) {
+      if (value == null || value.size() != 1 || !value.getDataType().isFloating()) {
         throw new DistillationException(
             "loss term '"
                 + term.name()
-                + "' must be a float32 scalar but was "
+                + "' must be a floating-point scalar but was "
                 + (value == null ? "null" : value.getDataType() + " " + value.getShape())
                 + "; take a mean, for example with context.meanOverRows(...)");
       }
-      if (!value.hasGradient()) {
+      // attached once is attached always, in practice; the answer costs a native call
+      if (taken == 0 && !graph.attached(value)) {
         throw new DistillationException(
             "loss term '"
                 + term.name()
                 + "' must depend on the student's signals but no gradient leads there; compute it"
                 + " from context.student() without stopGradient() or toFloatArray()");
       }
-      return value;
+      // DJL makes float64 of a scalar times a Java double
+      return value.toType(DataType.FLOAT32, false);
     }
 
     private LossContext context(
