@@ -14,25 +14,20 @@ import com.google.gson.Strictness;
 import com.google.gson.stream.JsonReader;
 import com.google.gson.stream.JsonToken;
 import io.distill.exception.DistillationException;
+import io.distill.internal.AtomicFiles;
 import java.io.IOException;
 import java.io.StringReader;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.function.Function;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The content of a {@code tokenizer.json}; finds the implementation for it.
@@ -210,43 +205,6 @@ record TokenizerDefinition(JsonObject root, String source) {
   }
 
   static void save(Path directory, String json) {
-    requireNonNull(directory, "directory");
-    Path file = directory.resolve(FILE_NAME);
-    Path partial = null;
-    try {
-      Files.createDirectories(directory);
-      partial = Files.createTempFile(directory, FILE_NAME, ".partial");
-      try (FileChannel channel = FileChannel.open(partial, StandardOpenOption.WRITE)) {
-        ByteBuffer bytes = StandardCharsets.UTF_8.encode(json);
-        while (bytes.hasRemaining()) {
-          channel.write(bytes);
-        }
-        channel.force(true);
-      }
-      move(partial, file);
-    } catch (IOException e) {
-      deleteQuietly(partial);
-      throw new DistillationException(
-          "tokenizer must be writable to " + file + " but was not: " + e, e);
-    }
-  }
-
-  private static void move(Path from, Path to) throws IOException {
-    try {
-      Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
-    } catch (AtomicMoveNotSupportedException e) {
-      Files.move(from, to, StandardCopyOption.REPLACE_EXISTING);
-    }
-  }
-
-  private static void deleteQuietly(@Nullable Path file) {
-    if (file != null) {
-      try {
-        Files.deleteIfExists(file);
-      } catch (IOException e) {
-        // the failure to write is the one to report
-        file.toFile().deleteOnExit();
-      }
-    }
+    AtomicFiles.write(requireNonNull(directory, "directory").resolve(FILE_NAME), json);
   }
 }

@@ -200,7 +200,7 @@ class TokenizerTest {
     assertThatThrownBy(() -> Tokenizers.small().save(file))
         .isInstanceOf(DistillationException.class)
         .hasMessageStartingWith(
-            "tokenizer must be writable to " + file.resolve("tokenizer.json") + " but was not: ");
+            "file " + file.resolve("tokenizer.json") + " could not be written (");
   }
 
   @Test

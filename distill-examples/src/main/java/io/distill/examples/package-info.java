@@ -1,0 +1,5 @@
+/** Runnable examples. */
+@NullMarked
+package io.distill.examples;
+
+import org.jspecify.annotations.NullMarked;
