@@ -13,12 +13,12 @@ import org.jspecify.annotations.Nullable;
 /**
  * Keeps the host memory of all arrays alive that this thread makes until the scope is closed.
  *
- * <p>On CPU, DJL makes an array of Java values over a direct buffer that only the array's Java object
- * holds. {@code x.mul(2)} makes such an array for the 2 and closes it at once, but the graph of
- * gradients still points to its memory: if the garbage collector runs before the backward pass, that
- * reads freed memory, and gradients become wrong or NaN, rarely and silently. DJL tells each new
- * array to the innermost {@link NDScope}, so a scope that collects buffers instead of arrays closes
- * the gap for every loss and every block.
+ * <p>On CPU, DJL makes an array of Java values over a direct buffer that only the array's Java
+ * object holds. {@code x.mul(2)} makes such an array for the 2 and closes it at once, but the graph
+ * of gradients still points to its memory: if the garbage collector runs before the backward pass,
+ * that reads freed memory, and gradients become wrong or NaN, rarely and silently. DJL tells each
+ * new array to the innermost {@link NDScope}, so a scope that collects buffers instead of arrays
+ * closes the gap for every loss and every block.
  */
 public final class HostMemoryScope implements AutoCloseable {
 
