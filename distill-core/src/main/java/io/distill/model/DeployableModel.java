@@ -18,6 +18,7 @@ import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
 import io.distill.internal.NativeEngine;
 import io.distill.signal.SignalKind;
+import io.distill.signal.Signals;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -246,6 +247,31 @@ public final class DeployableModel implements AutoCloseable {
    * @return logits
    */
   public float[] logits(int[] tokenIds) {
+    return signal(tokenIds, SignalKind.LOGITS);
+  }
+
+  /**
+   * Represents one text.
+   *
+   * @param text the text
+   * @return its embedding
+   * @throws DistillationException if the model does not read text
+   */
+  public float[] embedding(String text) {
+    return embedding(requireTokenizer().encode(text));
+  }
+
+  /**
+   * Represents one tokenised text.
+   *
+   * @param tokenIds the ids that {@link #tokenizer()} gave
+   * @return its embedding
+   */
+  public float[] embedding(int[] tokenIds) {
+    return signal(tokenIds, SignalKind.EMBEDDING);
+  }
+
+  private float[] signal(int[] tokenIds, SignalKind kind) {
     NativeEngine.prepareThread();
     long[] ids = Arrays.stream(tokenIds).asLongStream().toArray();
     long[] mask = new long[ids.length];
@@ -253,7 +279,8 @@ public final class DeployableModel implements AutoCloseable {
     try (NDManager manager = NativeEngine.newManager(model.device())) {
       Shape shape = new Shape(1, ids.length);
       NDList inputs = new NDList(manager.create(ids, shape), manager.create(mask, shape));
-      return model.forward(inputs, Set.of(SignalKind.LOGITS), false).logits().toFloatArray();
+      Signals signals = model.forward(inputs, Set.of(kind), false);
+      return (kind == SignalKind.LOGITS ? signals.logits() : signals.embedding()).toFloatArray();
     }
   }
 
