@@ -62,8 +62,7 @@ final class Contest {
   private final boolean terminal;
   private @Nullable ModelTeacher sharedTeacher;
 
-  Contest(
-      Scenario scenario, ModelTeacher encoder, int epochs, PrintStream out, boolean terminal) {
+  Contest(Scenario scenario, ModelTeacher encoder, int epochs, PrintStream out, boolean terminal) {
     this.scenario = scenario;
     this.encoder = encoder;
     this.epochs = epochs;
@@ -105,12 +104,10 @@ final class Contest {
     long start = System.nanoTime();
     ModelTeacher teacher = teacher(training);
     double fitting = (System.nanoTime() - start) / 1e9;
-    Tokenizer vocabulary =
-        encoder.tokenizer().orElseThrow().trimmedTo(training.texts());
+    Tokenizer vocabulary = encoder.tokenizer().orElseThrow().trimmedTo(training.texts());
     Student student = student(vocabulary);
     TextDataset labelled = training.subset(training.labelledRows());
-    long steps =
-        (long) epochs * ((training.size() + BATCH_SIZE - 1) / BATCH_SIZE);
+    long steps = (long) epochs * ((training.size() + BATCH_SIZE - 1) / BATCH_SIZE);
     int[] teachersAnswers = teacher.model().predict(scenario.test());
 
     Map<Contestant, Figures> figures = new EnumMap<>(Contestant.class);
@@ -246,7 +243,7 @@ final class Contest {
       Latency latency = Latency.measure(model, texts);
       perSecond = latency.sentencesPerSecond();
       p50 = latency.p50Millis();
-      p50Bare = latency.p50MillisWithoutTokenising();
+      p50Bare = latency.modelP50Millis();
     }
     return new Figures(
         Evaluation.of(answers, scenario.test()).accuracy(),
@@ -270,7 +267,7 @@ final class Contest {
       directory = Files.createTempDirectory("distill-size");
       Path saved = directory.resolve("model");
       model.save(saved);
-      return ModelSize.of(saved);
+      return ModelSize.bytes(saved);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     } finally {

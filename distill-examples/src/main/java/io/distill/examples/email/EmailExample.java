@@ -8,6 +8,7 @@ import io.distill.exception.DistillationException;
 import io.distill.model.DeployableModel;
 import io.distill.teacher.ModelTeacher;
 import io.distill.teacher.Teacher;
+import java.io.Console;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintStream;
@@ -78,7 +79,8 @@ public final class EmailExample implements Callable<Integer> {
       names = "--seeds",
       paramLabel = "N",
       defaultValue = "3",
-      description = "How often everything is repeated with another seed. Default: ${DEFAULT-VALUE}.")
+      description =
+          "How often everything is repeated with another seed. Default: ${DEFAULT-VALUE}.")
   private int seeds;
 
   @Option(
@@ -150,7 +152,7 @@ public final class EmailExample implements Callable<Integer> {
     Scenario scenario =
         data == null ? Scenario.emails(labels) : Scenario.files(data, unlabelled, test, labels);
     describe(scenario);
-    boolean terminal = System.console() != null;
+    boolean terminal = isTerminal();
     try (ModelTeacher encoder = encoder()) {
       Contest contest = new Contest(scenario, encoder, epochs, out, terminal);
       List<Outcome> outcomes = new ArrayList<>();
@@ -169,6 +171,19 @@ public final class EmailExample implements Callable<Integer> {
       outcomes.forEach(outcome -> outcome.distilled().close());
     }
     return 0;
+  }
+
+  @SuppressWarnings("SystemConsoleNull") // from JDK 22 on there is isTerminal() to ask
+  private static boolean isTerminal() {
+    Console console = System.console();
+    if (console == null) {
+      return false;
+    }
+    try {
+      return (boolean) Console.class.getMethod("isTerminal").invoke(console);
+    } catch (ReflectiveOperationException e) {
+      return true;
+    }
   }
 
   private void checkArguments() {

@@ -13,7 +13,8 @@ import java.util.function.ToDoubleFunction;
  * @param sentencesPerSecond texts a second on one thread, one at a time, tokenising included
  * @param p50Millis the median time of one text on one thread, tokenising included
  * @param p50MillisWithoutTokenising the same for text that is tokenised already
- * @param trainingSeconds how long it was trained; for the teacher, how long its classifier was fitted
+ * @param trainingSeconds how long it was trained; for the teacher, how long its classifier was
+ *     fitted
  * @param offTask the accuracy of a linear probe on its representation of other kinds of text
  */
 record Figures(

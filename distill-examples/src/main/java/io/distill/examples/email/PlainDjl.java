@@ -1,8 +1,8 @@
 package io.distill.examples.email;
 
 import ai.djl.MalformedModelException;
-import ai.djl.inference.Predictor;
 import ai.djl.huggingface.translator.TextClassificationTranslatorFactory;
+import ai.djl.inference.Predictor;
 import ai.djl.modality.Classifications;
 import ai.djl.repository.zoo.Criteria;
 import ai.djl.repository.zoo.ModelNotFoundException;
@@ -15,8 +15,8 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Serves a saved student with DJL alone: nothing of this library is used here, so this class is also
- * what an application that only serves needs.
+ * Serves a saved student with DJL alone: nothing of this library is used here, so this class is
+ * also what an application that only serves needs.
  *
  * <p>Run it with a directory and some texts: {@code PlainDjl email-student "Where is my parcel?"}.
  */

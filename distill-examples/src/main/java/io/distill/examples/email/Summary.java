@@ -123,7 +123,8 @@ final class Summary {
   }
 
   void writeJson(Path file) {
-    Gson gson = new GsonBuilder().setPrettyPrinting().serializeSpecialFloatingPointValues().create();
+    Gson gson =
+        new GsonBuilder().setPrettyPrinting().serializeSpecialFloatingPointValues().create();
     JsonObject json = new JsonObject();
     for (Contestant contestant : Contestant.values()) {
       JsonObject object = gson.toJsonTree(mean(contestant)).getAsJsonObject();
