@@ -16,12 +16,23 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Files and directories that appear whole or not at all: write beside, fsync, rename. */
 public final class AtomicFiles {
+
+  /** What is being written; removed if the process ends in the middle, as by Ctrl-C. */
+  private static final Set<Path> UNFINISHED = ConcurrentHashMap.newKeySet();
+
+  static {
+    Runtime.getRuntime()
+        .addShutdownHook(
+            new Thread(() -> UNFINISHED.forEach(AtomicFiles::deleteQuietly), "distill-cleanup"));
+  }
 
   private AtomicFiles() {}
 
@@ -43,6 +54,7 @@ public final class AtomicFiles {
   public static void write(Path file, Content content) {
     Path target = file.toAbsolutePath();
     Path temporary = beside(target);
+    UNFINISHED.add(temporary);
     try {
       Files.createDirectories(parent(target));
       writeAndSync(temporary, content);
@@ -52,6 +64,7 @@ public final class AtomicFiles {
       throw failure("file", file, e);
     } finally {
       deleteQuietly(temporary);
+      UNFINISHED.remove(temporary);
     }
   }
 
@@ -65,17 +78,11 @@ public final class AtomicFiles {
    * or contains {@code marker}, so that nothing foreign is ever deleted.
    */
   public static void writeDirectory(Path directory, String marker, Filling filling) {
+    requireReplaceable(directory, marker);
     Path target = directory.toAbsolutePath();
-    if (Files.exists(target) && !isReplaceable(target, marker)) {
-      throw new DistillationException(
-          "output directory must be new, empty, or one that was saved before (with a file '"
-              + marker
-              + "') but was "
-              + directory
-              + "; choose another directory");
-    }
     Path temporary = beside(target);
     Path old = beside(target);
+    UNFINISHED.add(temporary);
     try {
       Files.createDirectories(parent(target));
       Files.createDirectory(temporary);
@@ -101,6 +108,20 @@ public final class AtomicFiles {
     } finally {
       deleteQuietly(temporary);
       deleteQuietly(old);
+      UNFINISHED.remove(temporary);
+    }
+  }
+
+  /** Refuses a path that {@link #writeDirectory} would refuse. */
+  public static void requireReplaceable(Path directory, String marker) {
+    Path target = directory.toAbsolutePath();
+    if (Files.exists(target) && !isReplaceable(target, marker)) {
+      throw new DistillationException(
+          "output directory must be new, empty, or one that was saved before (with a file '"
+              + marker
+              + "') but was "
+              + directory
+              + "; choose another directory");
     }
   }
 

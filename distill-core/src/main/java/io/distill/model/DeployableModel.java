@@ -348,6 +348,16 @@ public final class DeployableModel implements AutoCloseable {
         });
   }
 
+  /**
+   * Refuses a directory that {@link #save} would refuse; worth asking before a long run.
+   *
+   * @param directory where a model shall be saved
+   * @throws DistillationException if something else is there
+   */
+  public static void checkSavable(Path directory) {
+    AtomicFiles.requireReplaceable(directory, CONFIG_FILE);
+  }
+
   private String config() {
     Gson gson = new GsonBuilder().setPrettyPrinting().disableHtmlEscaping().create();
     JsonObject config = new JsonObject();

@@ -4,6 +4,8 @@ import static io.distill.losses.Losses.embeddingCosine;
 import static io.distill.losses.Losses.hardLabels;
 import static io.distill.losses.Losses.softTargetsAndHardLabels;
 
+import com.google.common.io.MoreFiles;
+import com.google.common.io.RecursiveDeleteOption;
 import io.distill.DistillationResult;
 import io.distill.Distiller;
 import io.distill.data.DistillationDataset;
@@ -13,7 +15,6 @@ import io.distill.evaluation.Evaluation;
 import io.distill.evaluation.Latency;
 import io.distill.evaluation.LinearProbe;
 import io.distill.evaluation.ModelSize;
-import io.distill.internal.AtomicFiles;
 import io.distill.loss.DistillationLoss;
 import io.distill.model.DeployableModel;
 import io.distill.schedule.LearningRateSchedule;
@@ -262,16 +263,16 @@ final class Contest {
   }
 
   private static long savedBytes(DeployableModel model) {
-    Path directory = null;
     try {
-      directory = Files.createTempDirectory("distill-size");
-      Path saved = directory.resolve("model");
-      model.save(saved);
-      return ModelSize.bytes(saved);
+      Path directory = Files.createTempDirectory("distill-size");
+      try {
+        model.save(directory.resolve("model"));
+        return ModelSize.bytes(directory);
+      } finally {
+        MoreFiles.deleteRecursively(directory, RecursiveDeleteOption.ALLOW_INSECURE);
+      }
     } catch (IOException e) {
       throw new UncheckedIOException(e);
-    } finally {
-      AtomicFiles.deleteQuietly(directory);
     }
   }
 

@@ -192,6 +192,7 @@ public final class EmailExample implements Callable<Integer> {
           "--unlabelled and --test must come with --data but --data is missing; name your labelled"
               + " rows with --data FILE");
     }
+    DeployableModel.checkSavable(save);
     requirePositive("--seeds", seeds);
     requirePositive("--epochs", epochs);
     if (labelsPerClass != null) {

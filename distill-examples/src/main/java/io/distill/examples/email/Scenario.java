@@ -77,6 +77,12 @@ record Scenario(
               + data
               + " has one; add a column named label, category or intent");
     }
+    if (all.classNames().size() < 2) {
+      throw new DistillationException(
+          "--data must have labels of at least two classes but has only "
+              + all.classNames()
+              + "; add rows of another class");
+    }
     TextDataset labelled = all;
     TextDataset held;
     if (test == null) {

@@ -6,9 +6,12 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import io.distill.examples.email.Contest.Contestant;
 import io.distill.examples.email.Contest.Outcome;
-import io.distill.internal.AtomicFiles;
+import io.distill.exception.DistillationException;
+import java.io.IOException;
 import java.io.PrintStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
@@ -139,6 +142,13 @@ final class Summary {
     json.addProperty("classes", scenario.test().classNames().size());
     json.addProperty("trainingRows", scenario.training(seeds.get(0)).size());
     json.addProperty("labelledRows", scenario.training(seeds.get(0)).labelledRows().length);
-    AtomicFiles.write(file, gson.toJson(json) + "\n");
+    try {
+      Path beside = file.resolveSibling(file.getFileName() + ".part");
+      Files.writeString(beside, gson.toJson(json) + "\n");
+      Files.move(beside, file, StandardCopyOption.REPLACE_EXISTING);
+    } catch (IOException e) {
+      throw new DistillationException(
+          "--json must name a file that can be written but " + file + " cannot (" + e + ")", e);
+    }
   }
 }
