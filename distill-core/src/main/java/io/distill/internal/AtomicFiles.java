@@ -16,25 +16,38 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Set;
 import java.util.UUID;
-import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Files and directories that appear whole or not at all: write beside, fsync, rename. */
 public final class AtomicFiles {
 
-  /** What is being written; removed if the process ends in the middle, as by Ctrl-C. */
-  private static final Set<Path> UNFINISHED = ConcurrentHashMap.newKeySet();
+  /** How long the end of the process (as by Ctrl-C) waits for a file that is being written. */
+  private static final long SHUTDOWN_WAIT_SECONDS = 30;
+
+  /** Writers share it; the end of the process takes it alone, and then no write starts any more. */
+  private static final ReadWriteLock PROCESS = new ReentrantReadWriteLock();
 
   static {
-    Runtime.getRuntime()
-        .addShutdownHook(
-            new Thread(() -> UNFINISHED.forEach(AtomicFiles::deleteQuietly), "distill-cleanup"));
+    Runtime.getRuntime().addShutdownHook(new Thread(AtomicFiles::awaitWriters, "distill-files"));
   }
 
   private AtomicFiles() {}
+
+  private static void awaitWriters() {
+    try {
+      if (!PROCESS.writeLock().tryLock(SHUTDOWN_WAIT_SECONDS, TimeUnit.SECONDS)) {
+        // the temporary file stays behind; the file itself is still the old one
+        return;
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
 
   /** Writes the content of one file. */
   @FunctionalInterface
@@ -54,7 +67,7 @@ public final class AtomicFiles {
   public static void write(Path file, Content content) {
     Path target = file.toAbsolutePath();
     Path temporary = beside(target);
-    UNFINISHED.add(temporary);
+    PROCESS.readLock().lock();
     try {
       Files.createDirectories(parent(target));
       writeAndSync(temporary, content);
@@ -64,7 +77,7 @@ public final class AtomicFiles {
       throw failure("file", file, e);
     } finally {
       deleteQuietly(temporary);
-      UNFINISHED.remove(temporary);
+      PROCESS.readLock().unlock();
     }
   }
 
@@ -82,7 +95,7 @@ public final class AtomicFiles {
     Path target = directory.toAbsolutePath();
     Path temporary = beside(target);
     Path old = beside(target);
-    UNFINISHED.add(temporary);
+    PROCESS.readLock().lock();
     try {
       Files.createDirectories(parent(target));
       Files.createDirectory(temporary);
@@ -108,7 +121,7 @@ public final class AtomicFiles {
     } finally {
       deleteQuietly(temporary);
       deleteQuietly(old);
-      UNFINISHED.remove(temporary);
+      PROCESS.readLock().unlock();
     }
   }
 
