@@ -30,6 +30,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -105,6 +106,13 @@ final class Contest {
     long start = System.nanoTime();
     ModelTeacher teacher = teacher(training);
     double fitting = (System.nanoTime() - start) / 1e9;
+    out.printf(
+        Locale.ROOT,
+        "  %-12s classifier fitted on %d labels, %.1f s%n",
+        "teacher",
+        training.labelledRows().length,
+        fitting);
+    out.flush();
     Tokenizer vocabulary = encoder.tokenizer().orElseThrow().trimmedTo(training.texts());
     Student student = student(vocabulary);
     TextDataset labelled = training.subset(training.labelledRows());
