@@ -62,6 +62,9 @@ public final class Evaluation {
     /**
      * Checks the values.
      *
+     * @param name the name of the class
+     * @param rows the number of rows that have this label, at least 1
+     * @param correct the number of those that were recognised
      * @throws IllegalArgumentException if a value is out of range
      */
     public ClassResult {

@@ -22,6 +22,8 @@ public record ModelSize(long parameters, long bytes) {
   /**
    * Checks the values.
    *
+   * @param parameters the number of elements of all parameters, at least 0
+   * @param bytes the number of bytes on disk, at least 0
    * @throws IllegalArgumentException if a value is out of range
    */
   public ModelSize {

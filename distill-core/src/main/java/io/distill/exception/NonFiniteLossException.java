@@ -9,8 +9,13 @@ public final class NonFiniteLossException extends DistillationException {
 
   @Serial private static final long serialVersionUID = 1L;
 
+  /** The name of the loss term, or {@code "gradient"}. */
   private final String term;
+
+  /** The epoch, counted from 1. */
   private final int epoch;
+
+  /** The optimizer step, counted from 1. */
   private final long step;
 
   /**

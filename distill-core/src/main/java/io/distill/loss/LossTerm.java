@@ -18,6 +18,9 @@ public record LossTerm(String name, ToDoubleFunction<Progress> weight, Distillat
   /**
    * Checks the parts.
    *
+   * @param name the name in events and reports
+   * @param weight the factor as a pure function of progress
+   * @param loss the loss before weighting
    * @throws IllegalArgumentException if the name is blank
    */
   public LossTerm {

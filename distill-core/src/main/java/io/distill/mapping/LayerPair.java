@@ -13,6 +13,8 @@ public record LayerPair(int student, int teacher) {
   /**
    * Checks the indices.
    *
+   * @param student the index of the student's layer, counted from 0
+   * @param teacher the index of the teacher's layer, counted from 0
    * @throws IllegalArgumentException if an index is negative
    */
   public LayerPair {

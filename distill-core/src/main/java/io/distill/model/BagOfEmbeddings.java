@@ -49,6 +49,13 @@ public record BagOfEmbeddings(
   /**
    * Checks the values.
    *
+   * @param vocabularySize the number of word pieces, at least 1
+   * @param embeddingSize the width of the embeddings, at least 1
+   * @param hiddenSize the width of the hidden layer, at least 1
+   * @param activation the activation of the hidden layer
+   * @param wordDropout the probability of leaving a token out in training, from 0 to below 1
+   * @param dropout the dropout probability after the hidden layer, from 0 to below 1
+   * @param classes the number of classes; 0 for none
    * @throws IllegalArgumentException if a value is out of range
    */
   public BagOfEmbeddings {

@@ -71,7 +71,13 @@ public final class DeployableModel implements AutoCloseable {
    * @param logits the scores of all classes
    */
   public record Classification(String label, double probability, List<Float> logits) {
-    /** Copies the list. */
+    /**
+     * Copies the list.
+     *
+     * @param label the class of the highest probability
+     * @param probability its probability, by softmax
+     * @param logits the scores of all classes
+     */
     public Classification {
       logits = List.copyOf(logits);
     }

@@ -31,6 +31,11 @@ public record MultilayerPerceptron(
   /**
    * Checks the values and copies the list.
    *
+   * @param inputSize the number of values a row, at least 1
+   * @param hiddenSizes the widths of the hidden layers, at least one layer
+   * @param activation the activation of the hidden layers
+   * @param dropout the dropout probability after each hidden layer, from 0 to below 1
+   * @param classes the number of classes; 0 for none
    * @throws IllegalArgumentException if a value is out of range
    */
   public MultilayerPerceptron {

@@ -55,6 +55,19 @@ public record TransformerEncoder(
   /**
    * Checks the values.
    *
+   * @param vocabularySize the number of word pieces, at least 1
+   * @param maxPositions the longest input in tokens, at least 1
+   * @param typeVocabularySize the number of token types, at least 1; inputs are of type 0
+   * @param hiddenSize the width {@code D}; a multiple of {@code heads}
+   * @param layers the number of layers, at least 1
+   * @param heads the number of attention heads, at least 1
+   * @param intermediateSize the width of the feed-forward layer, at least 1
+   * @param activation the activation of the feed-forward layer
+   * @param layerNormEpsilon the epsilon of layer norm, greater than 0; BERT's is 1e-12
+   * @param dropout the dropout probability in training, from 0 to below 1
+   * @param pooling how the embedding is made
+   * @param normalized whether the embedding is divided by its L2 norm
+   * @param classes the number of classes; 0 for none
    * @throws IllegalArgumentException if a value is out of range
    */
   public TransformerEncoder {

@@ -16,6 +16,10 @@ public record Progress(int epoch, long step, long totalSteps, long seed) {
   /**
    * Checks the ranges.
    *
+   * @param epoch the epoch, counted from 0
+   * @param step the optimizer step of the run, counted from 0
+   * @param totalSteps the number of optimizer steps of the whole run, at least 1
+   * @param seed the run's seed
    * @throws IllegalArgumentException if a count is out of range
    */
   public Progress {

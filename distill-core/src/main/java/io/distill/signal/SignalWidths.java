@@ -21,7 +21,14 @@ public record SignalWidths(
     List<Integer> hiddenStates,
     List<Integer> attentionHeads) {
 
-  /** Copies the lists. */
+  /**
+   * Copies the lists.
+   *
+   * @param classes the number of classes {@code C}; empty if there are no logits
+   * @param embedding the width {@code D} of the embedding; empty if there is none
+   * @param hiddenStates the width of each layer's hidden states; empty if there are none
+   * @param attentionHeads the number of heads of each layer; empty if there are no attention scores
+   */
   public SignalWidths {
     requireNonNull(classes, "classes");
     requireNonNull(embedding, "embedding");

@@ -34,7 +34,16 @@ public record StudentSetup(
     long seed,
     Device device) {
 
-  /** Copies the list. */
+  /**
+   * Copies the list.
+   *
+   * @param dataset the training data
+   * @param teacher the teacher; a student may take its tokenizer and some of its weights
+   * @param classes the number of classes; 0 if neither data nor teacher has any
+   * @param classNames the names of the classes; empty if unknown
+   * @param seed the run's seed
+   * @param device where the student shall live
+   */
   public StudentSetup {
     requireNonNull(dataset, "dataset");
     requireNonNull(teacher, "teacher");

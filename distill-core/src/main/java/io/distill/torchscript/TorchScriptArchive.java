@@ -25,7 +25,12 @@ import java.util.Map;
  */
 public record TorchScriptArchive(ScriptModule module, Map<String, String> extras) {
 
-  /** Copies the map. */
+  /**
+   * Copies the map.
+   *
+   * @param module the module
+   * @param extras texts by name, such as a configuration
+   */
   public TorchScriptArchive {
     requireNonNull(module, "module");
     extras = Collections.unmodifiableMap(new LinkedHashMap<>(extras));

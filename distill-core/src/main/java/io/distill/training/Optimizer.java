@@ -70,6 +70,11 @@ public sealed interface Optimizer permits Optimizer.AdamW, Optimizer.Sgd {
     /**
      * Checks the values.
      *
+     * @param learningRate the rate η; finite and greater than 0
+     * @param beta1 the decay of the mean m; from 0 to below 1
+     * @param beta2 the decay of the mean square v; from 0 to below 1
+     * @param epsilon the ε; greater than 0
+     * @param weightDecay the λ; at least 0
      * @throws IllegalArgumentException if a value is out of range
      */
     public AdamW {
@@ -141,6 +146,10 @@ public sealed interface Optimizer permits Optimizer.AdamW, Optimizer.Sgd {
     /**
      * Checks the values.
      *
+     * @param learningRate the rate η; finite and greater than 0
+     * @param momentum the momentum μ; from 0 to below 1
+     * @param nesterov whether the momentum looks ahead; needs a momentum
+     * @param weightDecay the λ; at least 0
      * @throws IllegalArgumentException if a value is out of range
      */
     public Sgd {

@@ -83,7 +83,17 @@ public interface TrainingListener {
       double temperature,
       double gradientNorm,
       int rows) {
-    /** Copies the map. */
+    /**
+     * Copies the map.
+     *
+     * @param progress where the run stands
+     * @param loss the weighted sum of the terms
+     * @param terms the value of each term before weighting, by name
+     * @param learningRate the learning rate of the step
+     * @param temperature the run's temperature at the step
+     * @param gradientNorm the L2 norm of all gradients before clipping
+     * @param rows the number of rows of the step
+     */
     public Step {
       terms = EventMaps.copy(terms);
     }
@@ -111,7 +121,19 @@ public interface TrainingListener {
       double temperature,
       Map<String, Double> metrics,
       double seconds) {
-    /** Copies the maps. */
+    /**
+     * Copies the maps.
+     *
+     * @param epoch the epoch, counted from 1
+     * @param epochs the number of all epochs
+     * @param loss the mean weighted loss over the rows
+     * @param terms the mean value of each term before weighting, by name
+     * @param learningRate the learning rate of the last step
+     * @param temperature the run's temperature at the last step
+     * @param metrics what the validation set gave: {@code accuracy} if it has labels, {@code
+     *     agreement} with the teacher if it gives logits; empty without a validation set
+     * @param seconds the time since the run's first step
+     */
     public Epoch {
       terms = EventMaps.copy(terms);
       metrics = EventMaps.copy(metrics);
