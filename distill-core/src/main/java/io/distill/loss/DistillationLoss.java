@@ -143,7 +143,7 @@ public interface DistillationLoss {
    * @return the sum
    */
   default DistillationLoss plus(DistillationLoss other) {
-    return SumLoss.of(terms(), other.terms());
+    return SumLoss.of(terms(), requireNonNull(other, "other").terms());
   }
 
   /**

@@ -333,7 +333,8 @@ public final class LossContext {
 
     private Builder(Signals student, Signals teacher) {
       this.student = requireNonNull(student, "student");
-      this.teacher = requireNonNull(teacher, "teacher");
+      // a loss that forgets to stop gradients must not reach the teacher
+      this.teacher = requireNonNull(teacher, "teacher").map(NDArray::stopGradient);
     }
 
     /**
@@ -356,7 +357,7 @@ public final class LossContext {
      */
     @CanIgnoreReturnValue
     public Builder sampleIds(List<String> sampleIds) {
-      this.sampleIds = List.copyOf(sampleIds);
+      this.sampleIds = List.copyOf(requireNonNull(sampleIds, "sampleIds"));
       return this;
     }
 
@@ -404,7 +405,7 @@ public final class LossContext {
      */
     @CanIgnoreReturnValue
     public Builder parameters(Map<String, NDArray> parameters) {
-      this.parameters = Map.copyOf(parameters);
+      this.parameters = Map.copyOf(requireNonNull(parameters, "parameters"));
       return this;
     }
 

@@ -24,7 +24,7 @@ public record LossTerm(String name, ToDoubleFunction<Progress> weight, Distillat
    * @throws IllegalArgumentException if the name is blank
    */
   public LossTerm {
-    checkArgument(!name.isBlank(), "name must not be blank");
+    checkArgument(!requireNonNull(name, "name").isBlank(), "name must not be blank");
     requireNonNull(weight, "weight");
     requireNonNull(loss, "loss");
   }

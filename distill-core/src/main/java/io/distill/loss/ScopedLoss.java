@@ -3,6 +3,7 @@ package io.distill.loss;
 import ai.djl.ndarray.NDArray;
 import io.distill.mapping.LayerMapping;
 import io.distill.schedule.TemperatureSchedule;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** A loss with a temperature or a layer mapping of its own. */
@@ -23,6 +24,16 @@ final class ScopedLoss extends ForwardingLoss {
   @Override
   public NDArray compute(LossContext context) {
     return delegate().compute(context.scoped(temperature, mapping));
+  }
+
+  @Override
+  public List<LossTerm> terms() {
+    return delegate().terms().stream()
+        .map(
+            term ->
+                new LossTerm(
+                    term.name(), term.weight(), new ScopedLoss(term.loss(), temperature, mapping)))
+        .toList();
   }
 
   @Override

@@ -1,6 +1,7 @@
 package io.distill.mapping;
 
 import static com.google.common.base.Preconditions.checkArgument;
+import static java.util.Objects.requireNonNull;
 
 import io.distill.exception.DistillationException;
 import java.util.Arrays;
@@ -70,7 +71,7 @@ public interface LayerMapping {
    * @throws IllegalArgumentException if there is no pair
    */
   static LayerMapping of(LayerPair... pairs) {
-    checkArgument(pairs.length > 0, "pairs must not be empty");
+    checkArgument(requireNonNull(pairs, "pairs").length > 0, "pairs must not be empty");
     List<LayerPair> copy = List.copyOf(Arrays.asList(pairs));
     return (students, teachers) -> copy;
   }

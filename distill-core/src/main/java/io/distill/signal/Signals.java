@@ -200,7 +200,7 @@ public final class Signals {
      */
     @CanIgnoreReturnValue
     public Builder hiddenStates(List<NDArray> hiddenStates) {
-      this.hiddenStates = List.copyOf(hiddenStates);
+      this.hiddenStates = List.copyOf(requireNonNull(hiddenStates, "hiddenStates"));
       return this;
     }
 
@@ -212,7 +212,7 @@ public final class Signals {
      */
     @CanIgnoreReturnValue
     public Builder attentionScores(List<NDArray> attentionScores) {
-      this.attentionScores = List.copyOf(attentionScores);
+      this.attentionScores = List.copyOf(requireNonNull(attentionScores, "attentionScores"));
       return this;
     }
 

@@ -378,8 +378,7 @@ public final class TrainingLoop {
       }
       Teacher teacher = recipe.teacher();
       if (teacher.device().equals(recipe.device())) {
-        return timedTeacher(inputs.batch(step, rows), recipe.loss().requiresOfTeacher())
-            .map(NDArray::stopGradient);
+        return timedTeacher(inputs.batch(step, rows), recipe.loss().requiresOfTeacher());
       }
       try (NDManager elsewhere = NativeEngine.newManager(teacher.device())) {
         return timedTeacher(inputs.batch(elsewhere, rows), recipe.loss().requiresOfTeacher())
