@@ -30,13 +30,12 @@ public record EmbeddingCosine() implements DistillationLoss {
               + " (teacher); declare the projector in prepare(...)");
     }
     NDArray dot = student.mul(teacher).sum(WIDTH);
-    NDArray squares =
-        student
-            .square()
-            .sum(WIDTH)
-            .maximum(SMALLEST_SQUARE)
-            .mul(teacher.square().sum(WIDTH).maximum(SMALLEST_SQUARE));
-    return context.meanOverRows(dot.div(squares.sqrt()).neg().add(1));
+    NDArray cosine = dot.div(norm(student)).div(norm(teacher));
+    return context.meanOverRows(cosine.neg().add(1));
+  }
+
+  private static NDArray norm(NDArray rows) {
+    return rows.square().sum(WIDTH).maximum(SMALLEST_SQUARE).sqrt();
   }
 
   @Override

@@ -3,6 +3,7 @@ package io.distill.losses.logit;
 import ai.djl.ndarray.NDArray;
 import io.distill.loss.DistillationLoss;
 import io.distill.loss.LossContext;
+import io.distill.losses.internal.Checks;
 import io.distill.signal.SignalKind;
 import java.util.Set;
 
@@ -10,7 +11,9 @@ import java.util.Set;
 public record HardLabels() implements DistillationLoss {
   @Override
   public NDArray compute(LossContext context) {
-    NDArray logQ = context.student().logits().logSoftmax(1);
+    NDArray student = context.student().logits();
+    Checks.oneLabelPerRow(student, context.labels());
+    NDArray logQ = student.logSoftmax(1);
     // an unlabelled row picks class 0; the mean over labelled rows leaves it out
     NDArray index = context.labels().maximum(0).expandDims(1);
     NDArray perRow = logQ.gather(index, 1).squeeze(1).neg();
