@@ -57,7 +57,8 @@ class ArchitectureTest {
   @Test
   void rooms_importOnlyFloorsBelow() {
     List<String> below = new ArrayList<>();
-    var architecture = layeredArchitecture().consideringOnlyDependenciesInAnyPackage("io.distill..");
+    var architecture =
+        layeredArchitecture().consideringOnlyDependenciesInAnyPackage("io.distill..");
     architecture = architecture.layer("root").definedBy("io.distill");
     for (String floor : FLOORS) {
       for (String room : rooms(floor)) {
@@ -70,9 +71,7 @@ class ArchitectureTest {
         architecture =
             below.isEmpty()
                 ? architecture.whereLayer(room).mayNotAccessAnyLayer()
-                : architecture
-                    .whereLayer(room)
-                    .mayOnlyAccessLayers(below.toArray(String[]::new));
+                : architecture.whereLayer(room).mayOnlyAccessLayers(below.toArray(String[]::new));
       }
       below.addAll(rooms(floor));
     }
@@ -136,8 +135,7 @@ class ArchitectureTest {
     assertThat(packages)
         .isNotEmpty()
         .allSatisfy(
-            each ->
-                assertThat(each.isAnnotatedWith(NullMarked.class)).as(each.getName()).isTrue());
+            each -> assertThat(each.isAnnotatedWith(NullMarked.class)).as(each.getName()).isTrue());
   }
 
   @Test
@@ -180,8 +178,7 @@ class ArchitectureTest {
       private void report(String where, Set<JavaClass> types, ConditionEvents events) {
         for (JavaClass type : types) {
           if (type.getPackageName().matches("io\\.distill\\.(.*\\.)?internal(\\..*)?")) {
-            events.add(
-                SimpleConditionEvent.violated(type, where + " shows " + type.getName()));
+            events.add(SimpleConditionEvent.violated(type, where + " shows " + type.getName()));
           }
         }
       }

@@ -1,0 +1,277 @@
+package io.distill.loss;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import io.distill.exception.DistillationException;
+import io.distill.internal.NativeEngine;
+import io.distill.mapping.LayerMapping;
+import io.distill.mapping.LayerPair;
+import io.distill.schedule.Progress;
+import io.distill.schedule.TemperatureSchedule;
+import io.distill.signal.SignalKind;
+import io.distill.signal.Signals;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+class LossContextTest {
+
+  private final NDManager manager = NativeEngine.newManager(Device.cpu());
+
+  @AfterEach
+  void closeManager() {
+    manager.close();
+  }
+
+  private NDArray array(float... values) {
+    return manager.create(values);
+  }
+
+  private Signals logits(int rows) {
+    return Signals.builder().logits(manager.ones(new Shape(rows, 2))).build();
+  }
+
+  private Signals tokens() {
+    return Signals.builder()
+        .hiddenStates(List.of(manager.ones(new Shape(2, 3, 4))))
+        .mask(manager.create(new long[] {1, 1, 0, 1, 0, 0}, new Shape(2, 3)))
+        .build();
+  }
+
+  private LossContext.Builder context(int rows) {
+    return LossContext.builder(logits(rows), Signals.none());
+  }
+
+  @Test
+  void defaults_areTheOnlyStepOfAPlainRun() {
+    Signals student = logits(2);
+    LossContext context = LossContext.builder(student, Signals.none()).build();
+    assertThat(context.student()).isSameAs(student);
+    assertThat(context.teacher().kinds()).isEmpty();
+    assertThat(context.temperature()).isEqualTo(1);
+    assertThat(context.progress()).isEqualTo(new Progress(0, 0, 1, 0));
+    assertThat(context.sampleIds()).isEmpty();
+    assertThat(context.hasParameter("w")).isFalse();
+    assertThat(context.manager()).isSameAs(student.logits().getManager());
+  }
+
+  @Test
+  void givenParts_areReturned() {
+    NDArray weight = array(3);
+    Progress progress = new Progress(1, 5, 10, 7);
+    LossContext context =
+        context(2)
+            .sampleIds(List.of("a", "b"))
+            .temperature(at -> at.step())
+            .progress(progress)
+            .parameters(Map.of("w", weight))
+            .build();
+    assertThat(context.sampleIds()).containsExactly("a", "b");
+    assertThat(context.temperature()).isEqualTo(5);
+    assertThat(context.progress()).isEqualTo(progress);
+    assertThat(context.hasParameter("w")).isTrue();
+    assertThat(context.parameter("w")).isSameAs(weight);
+    assertThat(context.withParameters(Map.of()).hasParameter("w")).isFalse();
+    assertThat(context.withParameters(Map.of()).sampleIds()).containsExactly("a", "b");
+  }
+
+  @Test
+  void teacher_hasNoGradient() {
+    NDArray teacher = manager.ones(new Shape(1, 2));
+    teacher.setRequiresGradient(true);
+    LossContext context =
+        LossContext.builder(logits(1), Signals.builder().logits(teacher).build()).build();
+    assertThat(context.teacher().logits().hasGradient()).isFalse();
+    assertThat(context.teacher().logits().toFloatArray()).containsExactly(1, 1);
+  }
+
+  @Test
+  void parameter_notDeclared_isNamed() {
+    LossContext context = context(1).parameters(Map.of("w", array(3))).build();
+    assertThatThrownBy(() -> context.parameter("v"))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("parameter v must be declared in prepare(LossSetup) but only [w] are");
+  }
+
+  @Test
+  void temperature_outOfRange_namesTheStep() {
+    LossContext context =
+        context(1).temperature(at -> -2).progress(new Progress(0, 6, 9, 0)).build();
+    assertThatThrownBy(context::temperature)
+        .isInstanceOf(DistillationException.class)
+        .hasMessage(
+            "temperature must be finite and greater than 0 but was -2.0 at step 7; correct the"
+                + " temperature schedule");
+    assertThatThrownBy(() -> context(1).temperature(at -> Double.NaN).build().temperature())
+        .isInstanceOf(DistillationException.class);
+  }
+
+  @Test
+  void labels_absent_tellWhatToDo() {
+    LossContext context = context(2).build();
+    String message =
+        "labels must be present but the data set has none; a loss that reads labels must return"
+            + " true from requiresLabels()";
+    assertThatThrownBy(context::labels)
+        .isInstanceOf(DistillationException.class)
+        .hasMessage(message);
+    assertThatThrownBy(context::labelled).hasMessage(message);
+    assertThatThrownBy(() -> context.meanOverLabelledRows(array(1, 2))).hasMessage(message);
+  }
+
+  @Test
+  void labelled_marksRowsWithALabel() {
+    LossContext context = context(3).labels(manager.create(new long[] {-1, 0, 4})).build();
+    assertThat(context.labels().toLongArray()).containsExactly(-1, 0, 4);
+    assertThat(context.labelled().getDataType()).isEqualTo(DataType.FLOAT32);
+    assertThat(context.labelled().toFloatArray()).containsExactly(0, 1, 1);
+  }
+
+  @Test
+  void meanOverRows_dividesByRows() {
+    NDArray mean = context(4).build().meanOverRows(array(1, 2, 3, 6));
+    assertThat(mean.getDataType()).isEqualTo(DataType.FLOAT32);
+    assertThat(mean.getShape().dimension()).isZero();
+    assertThat(mean.getFloat()).isEqualTo(3);
+  }
+
+  @Test
+  void meanOverLabelledRows_leavesOthersOut() {
+    LossContext context = context(3).labels(manager.create(new long[] {1, -1, 0})).build();
+    assertThat(context.meanOverLabelledRows(array(1, 99, 5)).getFloat()).isEqualTo(3);
+    LossContext none = context(2).labels(manager.create(new long[] {-1, -1})).build();
+    assertThat(none.meanOverLabelledRows(array(1, 99)).getFloat()).isZero();
+  }
+
+  @Test
+  void meanOverTokens_leavesPaddingOut() {
+    LossContext context = LossContext.builder(tokens(), Signals.none()).build();
+    NDArray perToken = array(1, 2, 99, 6, 99, 99).reshape(2, 3);
+    assertThat(context.meanOverTokens(perToken).getFloat()).isEqualTo(3);
+  }
+
+  @Test
+  void partsOfAStep_weightedByRows_addUpToItsMeans() {
+    // 3 rows, 2 of them labelled, and 5 tokens in the step; this batch has 2 rows, 1 label, 3
+    // tokens
+    LossContext.StepCounts step = new LossContext.StepCounts(3, 2, 5);
+    LossContext rows = context(2).labels(manager.create(new long[] {-1, 1})).step(step).build();
+    LossContext tokens = LossContext.builder(tokens(), Signals.none()).step(step).build();
+    float share = 2f / 3;
+    assertThat(share * rows.meanOverRows(array(1, 2)).getFloat())
+        .isCloseTo((1 + 2) / 3f, within(1e-6f));
+    assertThat(share * rows.meanOverLabelledRows(array(99, 7)).getFloat())
+        .isCloseTo(7 / 2f, within(1e-6f));
+    NDArray perToken = array(1, 2, 99, 6, 99, 99).reshape(2, 3);
+    assertThat(share * tokens.meanOverTokens(perToken).getFloat())
+        .isCloseTo((1 + 2 + 6) / 5f, within(1e-6f));
+  }
+
+  @Test
+  void stepWithoutLabelsOrTokens_isZero() {
+    LossContext.StepCounts step = new LossContext.StepCounts(2, 0, 0);
+    LossContext rows = context(2).labels(manager.create(new long[] {-1, -1})).step(step).build();
+    assertThat(rows.meanOverLabelledRows(array(1, 2)).getFloat()).isZero();
+  }
+
+  @Test
+  void means_ofOtherShapes_nameBoth() {
+    LossContext rows = context(2).labels(manager.create(new long[] {1, 1})).build();
+    String message = "perRow must have shape (2) but had (2, 2); reduce the other dimensions first";
+    NDArray square = manager.ones(new Shape(2, 2));
+    assertThatThrownBy(() -> rows.meanOverRows(square))
+        .isInstanceOf(DistillationException.class)
+        .hasMessage(message);
+    assertThatThrownBy(() -> rows.meanOverLabelledRows(square)).hasMessage(message);
+    LossContext tokens = LossContext.builder(tokens(), Signals.none()).build();
+    assertThatThrownBy(() -> tokens.meanOverTokens(square))
+        .hasMessage(
+            "perToken must have shape (2, 3) but had (2, 2); reduce the other dimensions first");
+    assertThatThrownBy(() -> rows.meanOverTokens(square))
+        .hasMessage(
+            "student must give a token mask to average over tokens but gave none; use"
+                + " meanOverRows");
+  }
+
+  @Test
+  void rows_areKnownFromAnyKindOfSignal() {
+    NDArray perRow = array(1, 3);
+    for (SignalKind kind : SignalKind.values()) {
+      NDArray two = manager.ones(new Shape(2, 4));
+      Signals.Builder student = Signals.builder();
+      switch (kind) {
+        case LOGITS -> student.logits(two);
+        case EMBEDDING -> student.embedding(two);
+        case HIDDEN_STATES -> student.hiddenStates(List.of(two));
+        case ATTENTION_SCORES -> student.attentionScores(List.of(two));
+      }
+      LossContext context = LossContext.builder(student.build(), Signals.none()).build();
+      assertThat(context.meanOverRows(perRow).getFloat()).as(kind.name()).isEqualTo(2);
+    }
+  }
+
+  @Test
+  void build_withoutStudentSignals_isRefused() {
+    assertThatThrownBy(() -> LossContext.builder(Signals.none(), Signals.none()).build())
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("student must give at least one kind of signal");
+  }
+
+  @Test
+  void layerPairs_areThoseOfTheMapping() {
+    Signals student = layers(2);
+    Signals teacher = layers(4);
+    assertThat(LossContext.builder(student, teacher).build().layerPairs())
+        .containsExactly(new LayerPair(0, 1), new LayerPair(1, 3));
+    assertThat(
+            LossContext.builder(student, teacher)
+                .layerMapping(LayerMapping.last())
+                .build()
+                .layerPairs())
+        .containsExactly(new LayerPair(1, 3));
+    LossContext wrong =
+        LossContext.builder(student, teacher)
+            .layerMapping(LayerMapping.of(new LayerPair(2, 0)))
+            .build();
+    assertThatThrownBy(wrong::layerPairs)
+        .isInstanceOf(DistillationException.class)
+        .hasMessage(
+            "layerMapping must pair student layers 0 to 1 with teacher layers 0 to 3 but was"
+                + " [2 <- 0]; count layers from 0");
+  }
+
+  private Signals layers(int count) {
+    return Signals.builder()
+        .hiddenStates(
+            IntStream.range(0, count).mapToObj(i -> manager.ones(new Shape(1, 2))).toList())
+        .build();
+  }
+
+  @Test
+  void nullParts_areNamed() {
+    LossContext.Builder builder = context(1);
+    assertNamed("student", () -> LossContext.builder(null, Signals.none()));
+    assertNamed("teacher", () -> LossContext.builder(Signals.none(), null));
+    assertNamed("labels", () -> builder.labels(null));
+    assertNamed("sampleIds", () -> builder.sampleIds(null));
+    assertNamed("temperature", () -> builder.temperature((TemperatureSchedule) null));
+    assertNamed("layerMapping", () -> builder.layerMapping(null));
+    assertNamed("progress", () -> builder.progress(null));
+    assertNamed("parameters", () -> builder.parameters(null));
+    assertNamed("step", () -> builder.step(null));
+  }
+
+  private static void assertNamed(String name, ThrowingCallable call) {
+    assertThatThrownBy(call).isInstanceOf(NullPointerException.class).hasMessage(name);
+  }
+}
