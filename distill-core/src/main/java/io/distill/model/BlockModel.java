@@ -70,7 +70,8 @@ public final class BlockModel implements SignalModel {
     requireNonNull(taps, "taps");
     requireNonNull(reader, "reader");
     Block block = model.getBlock();
-    if (block == null || !block.isInitialized()) {
+    // a loaded TorchScript block never counts as initialised
+    if (block == null || !(block instanceof PtSymbolBlock || block.isInitialized())) {
       throw new DistillationException(
           "DJL model '"
               + model.getName()
