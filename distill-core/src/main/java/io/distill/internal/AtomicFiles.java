@@ -116,6 +116,9 @@ public final class AtomicFiles {
         throw e;
       }
       syncDirectory(parent(target));
+    } catch (DistillationException e) {
+      // a file inside could not be written: name the directory that the caller knows
+      throw e.getCause() instanceof IOException cause ? failure("directory", directory, cause) : e;
     } catch (IOException | UncheckedIOException e) {
       throw failure("directory", directory, e);
     } finally {

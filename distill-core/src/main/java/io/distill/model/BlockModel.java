@@ -70,7 +70,8 @@ public final class BlockModel implements SignalModel {
     requireNonNull(taps, "taps");
     requireNonNull(reader, "reader");
     Block block = model.getBlock();
-    if (block == null || !block.isInitialized()) {
+    // a loaded TorchScript block never counts as initialised
+    if (block == null || !(block instanceof PtSymbolBlock || block.isInitialized())) {
       throw new DistillationException(
           "DJL model '"
               + model.getName()
@@ -143,8 +144,18 @@ public final class BlockModel implements SignalModel {
     for (String name : taps.hiddenStateNames()) {
       hidden.add(tapped(name, tapped));
     }
+    if (hidden.isEmpty() && outputs.kinds().contains(SignalKind.HIDDEN_STATES)) {
+      hidden.addAll(outputs.hiddenStates());
+    }
     merged.hiddenStates(hidden);
-    taps.embeddingName().ifPresent(name -> merged.embedding(tapped(name, tapped)));
+    if (outputs.kinds().contains(SignalKind.ATTENTION_SCORES)) {
+      merged.attentionScores(outputs.attentionScores());
+    }
+    if (taps.embeddingName().isPresent()) {
+      merged.embedding(tapped(taps.embeddingName().get(), tapped));
+    } else if (outputs.kinds().contains(SignalKind.EMBEDDING)) {
+      merged.embedding(outputs.embedding());
+    }
     return merged.build();
   }
 

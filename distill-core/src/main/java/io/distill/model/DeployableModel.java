@@ -43,6 +43,8 @@ import org.jspecify.annotations.Nullable;
 public final class DeployableModel implements AutoCloseable {
 
   private static final String CONFIG_FILE = "config.json";
+  private static final String TOKENIZER_FILE = "tokenizer.json";
+  private static final String TOKENIZER_PROPERTY = "tokenizer_file";
   private static final String SERVING_FILE = "serving.properties";
 
   private final SignalModel model;
@@ -117,13 +119,55 @@ public final class DeployableModel implements AutoCloseable {
    */
   public static DeployableModel load(Path directory, Device device, boolean trainable) {
     requireDirectory(directory);
-    List<String> names = readClassNames(directory.resolve(CONFIG_FILE));
-    Tokenizer tokenizer =
-        Files.exists(directory.resolve("tokenizer.json")) ? Tokenizer.load(directory) : null;
-    return new DeployableModel(
-        ScriptedModel.read(directory.resolve(SignalModel.MODEL_FILE), device, trainable),
-        tokenizer,
-        names);
+    Path file = directory.resolve(CONFIG_FILE);
+    JsonObject config = readConfig(file);
+    List<String> names = classNames(file, config);
+    boolean readsText =
+        config.has(TOKENIZER_PROPERTY) || Files.exists(directory.resolve(TOKENIZER_FILE));
+    Tokenizer tokenizer = readsText ? Tokenizer.load(directory) : null;
+    ScriptedModel model =
+        ScriptedModel.read(directory.resolve(SignalModel.MODEL_FILE), device, trainable);
+    try {
+      requireBelongTogether(directory, model.configuration().orElseThrow(), tokenizer, names);
+    } catch (DistillationException e) {
+      model.close();
+      throw e;
+    }
+    return new DeployableModel(model, tokenizer, names);
+  }
+
+  private static void requireBelongTogether(
+      Path directory,
+      ModelConfiguration configuration,
+      @Nullable Tokenizer tokenizer,
+      List<String> names) {
+    if (!names.isEmpty() && names.size() != configuration.classes()) {
+      throw new DistillationException(
+          CONFIG_FILE
+              + " in "
+              + directory
+              + " must name the "
+              + configuration.classes()
+              + " classes of the model but names "
+              + names.size()
+              + "; save the model again");
+    }
+    int rows =
+        configuration instanceof TransformerEncoder encoder
+            ? encoder.vocabularySize()
+            : configuration instanceof BagOfEmbeddings bag ? bag.vocabularySize() : 0;
+    int pieces = tokenizer == null ? 0 : tokenizer.vocabularySize();
+    if (pieces > rows) {
+      throw new DistillationException(
+          TOKENIZER_FILE
+              + " in "
+              + directory
+              + " must have at most the "
+              + rows
+              + " word pieces of the model but has "
+              + pieces
+              + "; use the file that was saved with the model");
+    }
   }
 
   private static void requireDirectory(Path directory) {
@@ -133,29 +177,45 @@ public final class DeployableModel implements AutoCloseable {
     }
   }
 
-  private static List<String> readClassNames(Path file) {
+  private static JsonObject readConfig(Path file) {
+    if (!Files.isRegularFile(file)) {
+      throw new DistillationException(
+          "configuration file must exist but "
+              + file
+              + " does not; give a directory that DeployableModel.save wrote");
+    }
     try {
-      JsonObject config =
-          JsonParser.parseString(Files.readString(file, StandardCharsets.UTF_8)).getAsJsonObject();
+      return JsonParser.parseString(Files.readString(file, StandardCharsets.UTF_8))
+          .getAsJsonObject();
+    } catch (IOException | JsonParseException | IllegalStateException e) {
+      throw unreadable(file, e);
+    }
+  }
+
+  private static List<String> classNames(Path file, JsonObject config) {
+    try {
       List<String> names = new ArrayList<>();
       JsonObject labels = config.getAsJsonObject("id2label");
       for (int i = 0; labels != null && i < labels.size(); i++) {
         names.add(labels.get(Integer.toString(i)).getAsString());
       }
       return names;
-    } catch (IOException
-        | JsonParseException
-        | IllegalStateException
+    } catch (IllegalStateException
         | ClassCastException
-        | NullPointerException e) {
-      throw new DistillationException(
-          "configuration file "
-              + file
-              + " must be JSON with id2label from \"0\" on but could not be read ("
-              + e
-              + "); save the model again",
-          e);
+        | NullPointerException
+        | UnsupportedOperationException e) {
+      throw unreadable(file, e);
     }
+  }
+
+  private static DistillationException unreadable(Path file, Exception cause) {
+    return new DistillationException(
+        "configuration file "
+            + file
+            + " must be JSON with id2label from \"0\" on but could not be read ("
+            + cause
+            + "); save the model again",
+        cause);
   }
 
   /**
@@ -378,6 +438,9 @@ public final class DeployableModel implements AutoCloseable {
       config.addProperty("problem_type", "single_label_classification");
       config.add("id2label", idToLabel);
       config.add("label2id", labelToId);
+    }
+    if (tokenizer != null) {
+      config.addProperty(TOKENIZER_PROPERTY, TOKENIZER_FILE);
     }
     model.configuration().ifPresent(shape -> config.add("distill", shape.toJson()));
     return gson.toJson(config);

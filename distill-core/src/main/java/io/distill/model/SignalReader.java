@@ -57,8 +57,8 @@ public interface SignalReader {
 
   private static Signals.Builder byName(NDList outputs) {
     Signals.Builder signals = Signals.builder();
-    List<NDArray> hidden = new ArrayList<>();
-    List<NDArray> attention = new ArrayList<>();
+    List<NumberedArray> hidden = new ArrayList<>();
+    List<NumberedArray> attention = new ArrayList<>();
     boolean found = false;
     for (NDArray array : outputs) {
       String name = Strings.nullToEmpty(array.getName());
@@ -69,9 +69,9 @@ public interface SignalReader {
       } else if (name.equals("embedding") || name.equals("pooler_output")) {
         signals.embedding(array);
       } else if (name.startsWith("hidden_states")) {
-        hidden.add(array);
+        hidden.add(NumberedArray.of(name, array));
       } else if (name.startsWith("attention_scores")) {
-        attention.add(array);
+        attention.add(NumberedArray.of(name, array));
       } else {
         continue;
       }
@@ -82,7 +82,9 @@ public interface SignalReader {
           "model outputs must be named logits, embedding, pooler_output, hidden_states.N or"
               + " attention_scores.N but none is; give a SignalReader that names them");
     }
-    return signals.hiddenStates(hidden).attentionScores(attention);
+    return signals
+        .hiddenStates(NumberedArray.inOrder(hidden))
+        .attentionScores(NumberedArray.inOrder(attention));
   }
 
   private static Signals.Builder byDimension(NDList outputs) {

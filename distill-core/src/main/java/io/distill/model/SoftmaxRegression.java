@@ -127,7 +127,18 @@ public record SoftmaxRegression(HostTensor weight, HostTensor bias) {
     double[] x = new double[features.length * (width + 1)];
     double[] target = new double[features.length * classes];
     for (int row = 0; row < features.length; row++) {
+      checkArgument(
+          features[row].length == width,
+          "features must be of one width, %s, but row %s has %s",
+          width,
+          row,
+          features[row].length);
       for (int i = 0; i < width; i++) {
+        checkArgument(
+            Float.isFinite(features[row][i]),
+            "features must be finite but row %s has %s",
+            row,
+            (Object) features[row][i]);
         x[row * (width + 1) + i] = features[row][i];
       }
       x[row * (width + 1) + width] = 1;

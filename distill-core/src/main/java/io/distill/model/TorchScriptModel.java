@@ -39,7 +39,8 @@ public final class TorchScriptModel implements SignalModel {
    * @param file a file that {@code torch.jit.save} wrote
    * @param reader which output is which signal
    * @param device where it lives
-   * @param trainable whether it can be trained
+   * @param trainable whether it can be trained; parameters that were frozen when the file was
+   *     written stay so
    * @return the model
    */
   public static TorchScriptModel open(

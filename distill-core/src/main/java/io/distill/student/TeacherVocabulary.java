@@ -3,13 +3,17 @@ package io.distill.student;
 import static java.util.Objects.requireNonNull;
 
 import ai.djl.ndarray.types.Shape;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonParser;
 import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
 import io.distill.model.TransformerEncoder;
 import io.distill.torchscript.HostTensor;
 import java.nio.ByteBuffer;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.Set;
 
 /** Finds the rows of a teacher's word embeddings that belong to a student's word pieces. */
@@ -39,25 +43,34 @@ final class TeacherVocabulary {
     Tokenizer teachers = teacher.tokenizer().orElse(null);
     int[] ids = tokenizer.originalIds();
     int limit = teacher.configuration().vocabularySize();
-    boolean same =
-        teachers != null
-            && SPECIAL.stream()
-                .allMatch(
-                    piece ->
-                        tokenizer.id(piece).isEmpty()
-                            || teachers
-                                .id(piece)
-                                .equals(
-                                    java.util.OptionalInt.of(ids[tokenizer.id(piece).getAsInt()])));
-    for (int id : ids) {
-      same &= id < limit;
-    }
-    if (!same) {
+    if (teachers == null
+        || Arrays.stream(ids).anyMatch(id -> id >= limit)
+        || !hasPieces(tokenizer, ids, teachers)) {
       throw new DistillationException(
           "student's tokenizer must be the teacher's, or trimmed from it, to start from its"
               + " embeddings but has other word pieces; leave out tokenizer(...)");
     }
     return ids;
+  }
+
+  /** Tells whether each piece of a tokenizer is the teacher's piece of the id given for it. */
+  private static boolean hasPieces(Tokenizer tokenizer, int[] ids, Tokenizer teachers) {
+    JsonElement vocabulary =
+        JsonParser.parseString(tokenizer.json())
+            .getAsJsonObject()
+            .getAsJsonObject("model")
+            .get("vocab");
+    Set<String> pieces = new HashSet<>(SPECIAL);
+    if (vocabulary != null && vocabulary.isJsonObject()) {
+      pieces.addAll(vocabulary.getAsJsonObject().keySet());
+    }
+    return pieces.stream()
+        .allMatch(
+            piece ->
+                tokenizer.id(piece).isEmpty()
+                    || teachers
+                        .id(piece)
+                        .equals(OptionalInt.of(ids[tokenizer.id(piece).getAsInt()])));
   }
 
   /** Returns the ids of pieces that stand for no word. */

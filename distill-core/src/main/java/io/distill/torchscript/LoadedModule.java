@@ -3,12 +3,12 @@ package io.distill.torchscript;
 import static java.util.Objects.requireNonNull;
 
 import ai.djl.Device;
-import ai.djl.MalformedModelException;
 import ai.djl.Model;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.nn.Parameter;
+import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
 import ai.djl.pytorch.jni.IValue;
 import ai.djl.pytorch.jni.IValueUtils;
@@ -51,12 +51,10 @@ public final class LoadedModule implements AutoCloseable {
       named.put(parameter.getKey(), parameter.getValue().getArray());
     }
     this.parameters = Collections.unmodifiableMap(named);
-    if (trainable) {
-      for (NDArray array : named.values()) {
-        if (array.getDataType().isFloating()) {
-          array.setRequiresGradient(true);
-        }
-      }
+    if (!trainable) {
+      named.values().stream()
+          .filter(NDArray::hasGradient)
+          .forEach(array -> array.setRequiresGradient(false));
     }
     JniUtils.enableInferenceMode(block);
   }
@@ -66,7 +64,8 @@ public final class LoadedModule implements AutoCloseable {
    *
    * @param file the file
    * @param device where it lives
-   * @param trainable whether its parameters get gradients
+   * @param trainable whether its parameters get gradients; those that were frozen when the file was
+   *     written stay so
    * @return the module, in inference mode
    * @throws DistillationException if the file is missing or libtorch refuses it
    */
@@ -79,9 +78,17 @@ public final class LoadedModule implements AutoCloseable {
     NativeEngine.prepareThread();
     Model model = NativeEngine.engine().newModel("module", device);
     try {
-      model.load(file.toAbsolutePath(), null, Map.of("trainParam", Boolean.toString(trainable)));
+      // not Model.load, which would unfreeze parameters that the file says are frozen
+      model.setBlock(
+          JniUtils.loadModule(
+              (PtNDManager) model.getNDManager(),
+              file.toAbsolutePath(),
+              false,
+              new String[0],
+              new String[0],
+              trainable));
       return new LoadedModule(model, trainable);
-    } catch (IOException | MalformedModelException | RuntimeException e) {
+    } catch (RuntimeException e) {
       model.close();
       throw new DistillationException(
           "TorchScript file "
@@ -173,7 +180,7 @@ public final class LoadedModule implements AutoCloseable {
   }
 
   /**
-   * Returns the parameters (and buffers) as native arrays; they are the module's own.
+   * Returns the parameters as native arrays; they are the module's own.
    *
    * @return arrays by dotted name
    */
