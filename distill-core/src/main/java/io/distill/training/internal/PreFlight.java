@@ -69,7 +69,7 @@ final class PreFlight {
       throw failure();
     }
     checkSameObject();
-    checkTeacherKinds();
+    boolean teacherFits = checkTeacher();
     checkLabels();
     checkValidation();
     boolean needsTeacher = !recipe.loss().requiresOfTeacher().isEmpty();
@@ -77,7 +77,8 @@ final class PreFlight {
         needsTeacher
             ? attempt(() -> inputs("teacher", recipe.teacher().tokenizer().orElse(null)))
             : null;
-    SignalWidths probed = teacherInputs == null ? null : attempt(() -> probeTeacher(teacherInputs));
+    SignalWidths probed =
+        teacherInputs == null || !teacherFits ? null : attempt(() -> probeTeacher(teacherInputs));
     SignalWidths teacherWidths = probed == null ? SignalWidths.of(Signals.none()) : probed;
     // a student that is opened for a wrong number of classes would only give problems that follow
     boolean classesKnown =
@@ -181,7 +182,8 @@ final class PreFlight {
     }
   }
 
-  private void checkTeacherKinds() {
+  private boolean checkTeacher() {
+    int before = problems.size();
     Teacher teacher = recipe.teacher();
     Set<SignalKind> missing = missing(recipe.loss().requiresOfTeacher(), teacher.provides());
     if (!missing.isEmpty()) {
@@ -200,6 +202,7 @@ final class PreFlight {
     if (teacher instanceof ModelTeacher local) {
       checkVocabulary("teacher", local.model());
     }
+    return problems.size() == before;
   }
 
   private void checkVocabulary(String who, DeployableModel model) {
