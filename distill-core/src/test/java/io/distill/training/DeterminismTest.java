@@ -10,6 +10,7 @@ import io.distill.teacher.Teacher;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.BrokenBarrierException;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -88,16 +89,14 @@ class DeterminismTest {
     try {
       // both wait for each other before every step, so that they truly run side by side
       TrainingListener meet =
-          new TrainingListener() {
-            @Override
-            public void onStep(Step event) {
-              try {
-                barrier.await();
-              } catch (Exception e) {
-                throw new IllegalStateException(e);
-              }
-            }
-          };
+          TinyRuns.onStep(
+              event -> {
+                try {
+                  barrier.await();
+                } catch (InterruptedException | BrokenBarrierException e) {
+                  throw new IllegalStateException(e);
+                }
+              });
       List<Future<Map<String, float[]>>> runs =
           List.of(
               threads.submit(() -> TinyRuns.train(recipe(student("bag"), 5).listener(meet), TEXTS)),

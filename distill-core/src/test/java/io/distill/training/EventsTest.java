@@ -236,7 +236,7 @@ class EventsTest {
     TinyRuns.recipe().steps(1).listener(new TrainingListener() {}).fit(DATA).close();
   }
 
-  /** Two of the four rows are labelled as the student sees them, three as the teacher does. */
+  /** Of four labelled rows two are right; of all five the teacher says the same of three. */
   @Test
   void validation_accuracyAndAgreement_areShares() {
     FloatRows validation =

@@ -8,6 +8,7 @@ import io.distill.data.BatchSource;
 import io.distill.data.DistillationDataset;
 import io.distill.data.Tokenizer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import org.jspecify.annotations.Nullable;
@@ -53,7 +54,7 @@ public final class FloatRows implements DistillationDataset, BatchSource {
 
   public FloatRows withoutClasses() {
     int[] none = new int[rows.length];
-    java.util.Arrays.fill(none, NO_LABEL);
+    Arrays.fill(none, NO_LABEL);
     return new FloatRows(rows, none, List.of());
   }
 
@@ -88,7 +89,7 @@ public final class FloatRows implements DistillationDataset, BatchSource {
 
   @Override
   public String fingerprint() {
-    return java.util.Arrays.deepToString(rows) + java.util.Arrays.toString(labels) + classNames;
+    return Arrays.deepToString(rows) + Arrays.toString(labels) + classNames;
   }
 
   @Override

@@ -9,6 +9,7 @@ import io.distill.data.Tokenizer;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import io.distill.teacher.Teacher;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -49,7 +50,7 @@ public final class RuleTeacher implements Teacher {
     int width = values.length / batch.size();
     float[][] answers = new float[batch.size()][];
     for (int i = 0; i < answers.length; i++) {
-      answers[i] = rule.apply(java.util.Arrays.copyOfRange(values, i * width, (i + 1) * width));
+      answers[i] = rule.apply(Arrays.copyOfRange(values, i * width, (i + 1) * width));
     }
     Signals.Builder signals = Signals.builder();
     Shape shape = new Shape(answers.length, answers[0].length);

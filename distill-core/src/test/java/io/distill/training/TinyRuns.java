@@ -22,6 +22,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
 
 /** Data, losses and students that take milliseconds to train. */
 public final class TinyRuns {
@@ -162,6 +163,16 @@ public final class TinyRuns {
     try (DistillationResult result = recipe.fit(data)) {
       return weights(result.student());
     }
+  }
+
+  /** Returns a listener of steps. */
+  public static TrainingListener onStep(Consumer<TrainingListener.Step> action) {
+    return new TrainingListener() {
+      @Override
+      public void onStep(Step event) {
+        action.accept(event);
+      }
+    };
   }
 
   /** A student that also tells which model it opened last. */
