@@ -67,6 +67,7 @@ public final class BlockModel implements SignalModel {
    */
   public static BlockModel open(
       Model model, BlockTaps taps, SignalReader reader, boolean trainable) {
+    requireNonNull(model, "model");
     requireNonNull(taps, "taps");
     requireNonNull(reader, "reader");
     Block block = model.getBlock();

@@ -1,5 +1,7 @@
 package io.distill.student;
 
+import static java.util.Objects.requireNonNull;
+
 import ai.djl.Model;
 import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
@@ -136,6 +138,12 @@ public interface Student {
    * A DJL model as a student; known to the pre-flight check, which compares it with the teacher.
    */
   record DjlStudent(Model model, BlockTaps taps, @Nullable Tokenizer tokenizer) implements Student {
+    /** Checks the parts. */
+    public DjlStudent {
+      requireNonNull(model, "model");
+      requireNonNull(taps, "taps");
+    }
+
     @Override
     public DeployableModel open(StudentSetup setup) {
       return new DeployableModel(

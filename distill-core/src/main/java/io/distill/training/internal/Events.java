@@ -21,7 +21,8 @@ final class Events {
     for (TrainingListener listener : listeners) {
       try {
         event.accept(listener);
-      } catch (RuntimeException e) {
+      } catch (Exception e) {
+        // checked ones too: other languages of the JVM throw them undeclared
         LOGGER.warn("Listener {} threw; the run goes on", listener, e);
       }
     }

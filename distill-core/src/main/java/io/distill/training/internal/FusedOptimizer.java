@@ -39,6 +39,14 @@ public final class FusedOptimizer implements AutoCloseable {
         return norm
       """;
 
+  /** Multiplying or subtracting would keep NaN; this writes zeros. */
+  private static final String ZERO =
+      """
+      def zero(self, grads: List[Tensor]) -> int:
+        torch._foreach_zero_(grads)
+        return len(grads)
+      """;
+
   /**
    * Updates one group of parameters. Groups are lists of their own: an operator that changes a
    * slice of a list in place looks dead to the TorchScript compiler, which then removes it.
@@ -121,6 +129,7 @@ public final class FusedOptimizer implements AutoCloseable {
         LoadedModule.load(
             ScriptModule.builder(recipe.getClass().getSimpleName())
                 .method(CLIP)
+                .method(ZERO)
                 .method(adam ? ADAM_W : SGD)
                 .method(adam ? ADAM_W_STEP : SGD_STEP)
                 .build(),
@@ -129,9 +138,11 @@ public final class FusedOptimizer implements AutoCloseable {
     this.manager = NativeEngine.newManager(device);
     Map<String, NDArray> gradients = new LinkedHashMap<>();
     parameters.forEach((name, array) -> gradients.put(name, gradient((PtNDArray) array)));
-    gradients.values().forEach(gradient -> gradient.subi(gradient));
     NDArray counter = manager.zeros(new Shape());
-    fixed.add(list(gradients.values()));
+    IValue all = list(gradients.values());
+    fixed.add(all);
+    // a model that was trained before may still hold gradients
+    module.run("zero", all).close();
     for (boolean decayed : new boolean[] {true, false}) {
       List<String> group =
           parameters.keySet().stream()

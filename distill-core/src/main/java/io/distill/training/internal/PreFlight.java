@@ -43,6 +43,8 @@ final class PreFlight {
   private final Recipe recipe;
   private final DistillationDataset dataset;
   private final List<String> problems = new ArrayList<>();
+  private final List<RuntimeException> causes = new ArrayList<>();
+  private boolean classNamesDiffer;
 
   private PreFlight(Recipe recipe, DistillationDataset dataset) {
     this.recipe = recipe;
@@ -67,33 +69,21 @@ final class PreFlight {
       throw failure();
     }
     checkSameObject();
-    checkTeacherKinds();
+    boolean teacherFits = checkTeacher();
     checkLabels();
+    checkValidation();
     boolean needsTeacher = !recipe.loss().requiresOfTeacher().isEmpty();
     BatchSource teacherInputs =
         needsTeacher
             ? attempt(() -> inputs("teacher", recipe.teacher().tokenizer().orElse(null)))
             : null;
-    SignalWidths teacherWidths =
-        teacherInputs == null
-            ? SignalWidths.of(Signals.none())
-            : requireNonNullElse(attempt(() -> probeTeacher(teacherInputs)));
-    OptionalInt classes = classes(teacherWidths);
-    DeployableModel student =
-        problems.isEmpty()
-            ? attempt(
-                () ->
-                    recipe
-                        .student()
-                        .open(
-                            new StudentSetup(
-                                dataset,
-                                recipe.teacher(),
-                                classes.orElse(0),
-                                classNames(),
-                                recipe.seed(),
-                                recipe.device())))
-            : null;
+    SignalWidths probed =
+        teacherInputs == null || !teacherFits ? null : attempt(() -> probeTeacher(teacherInputs));
+    SignalWidths teacherWidths = probed == null ? SignalWidths.of(Signals.none()) : probed;
+    // a student that is opened for a wrong number of classes would only give problems that follow
+    boolean classesKnown =
+        probed != null || !needsTeacher || !dataset.classNames().isEmpty() || problems.isEmpty();
+    DeployableModel student = classesKnown ? open(teacherWidths) : null;
     if (student == null) {
       throw failure();
     }
@@ -105,8 +95,27 @@ final class PreFlight {
     }
   }
 
+  private @Nullable DeployableModel open(SignalWidths teacherWidths) {
+    int before = problems.size();
+    StudentSetup setup =
+        new StudentSetup(
+            dataset,
+            recipe.teacher(),
+            classes(teacherWidths).orElse(0),
+            classNames(),
+            recipe.seed(),
+            recipe.device());
+    DeployableModel student = attempt(() -> recipe.student().open(setup));
+    if (student == null && before > 0) {
+      // most likely it follows from the problems before
+      problems.subList(before, problems.size()).clear();
+    }
+    return student;
+  }
+
   private Cleared checkStudent(
       DeployableModel student, @Nullable BatchSource teacherInputs, SignalWidths teacherWidths) {
+    int before = problems.size();
     Set<SignalKind> missing =
         missing(recipe.loss().requiresOfStudent(), student.model().provides());
     if (!missing.isEmpty()) {
@@ -125,7 +134,7 @@ final class PreFlight {
               + " unfreeze its parameters");
     }
     BatchSource studentInputs = attempt(() -> inputs("student", student.tokenizer().orElse(null)));
-    if (studentInputs == null || !problems.isEmpty()) {
+    if (studentInputs == null) {
       throw failure();
     }
     checkVocabulary("student", student);
@@ -133,8 +142,11 @@ final class PreFlight {
     if (teacherInputs != null && !sameTokenizer(student)) {
       checkRows("teacher", teacherInputs);
     }
-    SignalWidths studentWidths =
-        requireNonNullElse(attempt(() -> probeStudent(student.model(), studentInputs)));
+    SignalWidths probed =
+        problems.size() > before
+            ? null
+            : attempt(() -> probeStudent(student.model(), studentInputs));
+    SignalWidths studentWidths = probed == null ? SignalWidths.of(Signals.none()) : probed;
     checkClasses(studentWidths, teacherWidths);
     if (problems.isEmpty()
         && recipe.loss().requires().contains(SignalKind.HIDDEN_STATES)
@@ -170,7 +182,8 @@ final class PreFlight {
     }
   }
 
-  private void checkTeacherKinds() {
+  private boolean checkTeacher() {
+    int before = problems.size();
     Teacher teacher = recipe.teacher();
     Set<SignalKind> missing = missing(recipe.loss().requiresOfTeacher(), teacher.provides());
     if (!missing.isEmpty()) {
@@ -189,6 +202,7 @@ final class PreFlight {
     if (teacher instanceof ModelTeacher local) {
       checkVocabulary("teacher", local.model());
     }
+    return problems.size() == before;
   }
 
   private void checkVocabulary(String who, DeployableModel model) {
@@ -252,12 +266,38 @@ final class PreFlight {
     }
     List<String> teachers = recipe.teacher().classNames();
     if (!teachers.isEmpty() && classes > 0 && !teachers.equals(dataset.classNames())) {
+      classNamesDiffer = true;
       problems.add(
           "teacher and data set must have the same classes in the same order but were "
               + teachers
               + " (teacher) and "
               + dataset.classNames()
               + " (data set); call dataset.classes(teacher.classNames())");
+    }
+  }
+
+  private void checkValidation() {
+    DistillationDataset validation = recipe.validation();
+    if (validation == null) {
+      return;
+    }
+    if (validation.size() == 0) {
+      problems.add(
+          "validation set must have at least one row but is empty; check the file it came from, or"
+              + " leave it out");
+      return;
+    }
+    List<String> own = validation.classNames();
+    List<String> students = classNames();
+    boolean sameIndices =
+        own.size() <= students.size() && own.equals(students.subList(0, own.size()));
+    if (!students.isEmpty() && !sameIndices) {
+      problems.add(
+          "validation set must have the student's classes in the same order but were "
+              + own
+              + " (validation set) and "
+              + students
+              + " (student); call validation.classes(...) with the student's");
     }
   }
 
@@ -280,7 +320,8 @@ final class PreFlight {
 
   private void checkClasses(SignalWidths student, SignalWidths teacher) {
     boolean compared =
-        recipe.loss().requiresOfTeacher().contains(SignalKind.LOGITS)
+        !classNamesDiffer
+            && recipe.loss().requiresOfTeacher().contains(SignalKind.LOGITS)
             && recipe.loss().requiresOfStudent().contains(SignalKind.LOGITS);
     if (compared
         && teacher.classes().isPresent()
@@ -390,15 +431,15 @@ final class PreFlight {
       return action.get();
     } catch (DistillationException e) {
       problems.add(requireNonNull(e.getMessage()));
+      causes.add(e);
       return null;
     } catch (RuntimeException e) {
-      problems.add("models must run on the first rows of the data set but failed: " + e);
+      // the engine puts a native stack trace into its messages
+      String what = e.toString().lines().findFirst().orElse("");
+      problems.add("models must run on the first rows of the data set but failed: " + what);
+      causes.add(e);
       return null;
     }
-  }
-
-  private static SignalWidths requireNonNullElse(@Nullable SignalWidths widths) {
-    return widths == null ? SignalWidths.of(Signals.none()) : widths;
   }
 
   private DistillationException failure() {
@@ -409,6 +450,8 @@ final class PreFlight {
       message.append("the run has ").append(problems.size()).append(" problems:");
       problems.forEach(problem -> message.append("\n- ").append(problem));
     }
-    return new DistillationException(message.toString());
+    DistillationException failure = new DistillationException(message.toString());
+    causes.forEach(failure::addSuppressed);
+    return failure;
   }
 }

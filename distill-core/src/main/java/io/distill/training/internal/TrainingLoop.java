@@ -341,10 +341,19 @@ public final class TrainingLoop {
             "loss term '"
                 + term.name()
                 + "' must depend on the student's signals but no gradient leads there; compute it"
-                + " from context.student() without stopGradient() or toFloatArray()");
+                + " from context.student() without stopGradient(), toType(...) or toFloatArray()");
       }
-      // DJL makes float64 of a scalar times a Java double
-      return value.toType(DataType.FLOAT32, false);
+      return float32(value, step);
+    }
+
+    /**
+     * DJL makes float64 of a scalar times a Java double, and its {@code toType} would cut the
+     * graph; a scalar without dimensions takes the type of what it is multiplied with.
+     */
+    private static NDArray float32(NDArray value, NDManager step) {
+      return value.getDataType() == DataType.FLOAT32
+          ? value
+          : value.reshape(new Shape()).mul(step.ones(new Shape(1), DataType.FLOAT32));
     }
 
     private LossContext context(
