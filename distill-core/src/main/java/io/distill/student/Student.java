@@ -138,7 +138,13 @@ public interface Student {
    * A DJL model as a student; known to the pre-flight check, which compares it with the teacher.
    */
   record DjlStudent(Model model, BlockTaps taps, @Nullable Tokenizer tokenizer) implements Student {
-    /** Checks the parts. */
+    /**
+     * Checks the parts.
+     *
+     * @param model the model
+     * @param taps which intermediate outputs are signals
+     * @param tokenizer how text becomes its inputs; null if they are not text
+     */
     public DjlStudent {
       requireNonNull(model, "model");
       requireNonNull(taps, "taps");
