@@ -2,6 +2,7 @@ package io.distill.training.internal;
 
 import static java.util.Objects.requireNonNull;
 
+import ai.djl.engine.EngineException;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
@@ -316,11 +317,21 @@ public final class TrainingLoop {
         }
       }
       NDArray target = requireNonNull(total);
-      JniUtils.backward(
-          (PtNDArray) target,
-          (PtNDArray) step.full(target.getShape(), (float) share, DataType.FLOAT32),
-          false,
-          false);
+      try {
+        JniUtils.backward(
+            (PtNDArray) target,
+            (PtNDArray) step.full(target.getShape(), (float) share, DataType.FLOAT32),
+            false,
+            false);
+      } catch (EngineException e) {
+        throw new DistillationException(
+            "loss must lead back to the student's parameters but the backward pass failed at epoch "
+                + (progress.epoch() + 1)
+                + ", step "
+                + (progress.step() + 1)
+                + "; compute every term from context.student() without in-place operators",
+            e);
+      }
       return loss;
     }
 
