@@ -92,6 +92,19 @@ class LossGuardTest {
     refused(TinyRuns.logitDistance().plus(ofTeacher.named("teacher's")), detached("teacher's"));
   }
 
+  @Test
+  void value_detachedInALaterStep_isReportedWithTheStep() {
+    DistillationLoss later =
+        context ->
+            context.progress().step() == 0
+                ? context.student().logits().mean()
+                : context.student().logits().stopGradient().mean();
+    refused(
+        later,
+        "loss must lead back to the student's parameters but the backward pass failed at epoch 1,"
+            + " step 2; compute every term from context.student() without in-place operators");
+  }
+
   @ParameterizedTest
   @CsvSource({"1", "0.5"})
   void float64Scalar_isTakenAsFloat32(double weight) {
