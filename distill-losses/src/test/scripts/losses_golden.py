@@ -2,7 +2,7 @@
 
     python losses_golden.py [DIRECTORY]        default: ../resources/golden beside this script
 
-Written with PyTorch 2.15.0; any version with float64 autograd gives the same digits. Each loss is
+Written with PyTorch 2.15.0; another version may differ in the last digits of float64. Each loss is
 written out from its paper's formula, and the script refuses to write a file unless the formula
 equals the published implementation named here:
 
