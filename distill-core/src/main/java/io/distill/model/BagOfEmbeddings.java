@@ -3,13 +3,10 @@ package io.distill.model;
 import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
-import com.google.common.collect.ImmutableSet;
-import io.distill.signal.SignalKind;
 import io.distill.torchscript.HostTensor;
 import io.distill.torchscript.ScriptModule;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.Set;
 
 /**
  * The mean of the word-piece embeddings and a small classifier on it: the fastest text model.
@@ -77,13 +74,6 @@ public record BagOfEmbeddings(
   public BagOfEmbeddings withClasses(int classes) {
     return new BagOfEmbeddings(
         vocabularySize, embeddingSize, hiddenSize, activation, wordDropout, dropout, classes);
-  }
-
-  @Override
-  public Set<SignalKind> provides() {
-    return classes == 0
-        ? ImmutableSet.of(SignalKind.EMBEDDING, SignalKind.HIDDEN_STATES)
-        : ImmutableSet.of(SignalKind.LOGITS, SignalKind.EMBEDDING, SignalKind.HIDDEN_STATES);
   }
 
   @Override

@@ -1,5 +1,6 @@
 package io.distill.model;
 
+import com.google.common.collect.Sets;
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
 import com.google.gson.JsonElement;
@@ -36,9 +37,14 @@ public sealed interface ModelConfiguration
   /**
    * Returns what the model can say.
    *
-   * @return the kinds of signals
+   * @return embedding and hidden states, and logits if there are classes, unless said otherwise
    */
-  Set<SignalKind> provides();
+  default Set<SignalKind> provides() {
+    return classes() == 0
+        ? Sets.immutableEnumSet(SignalKind.EMBEDDING, SignalKind.HIDDEN_STATES)
+        : Sets.immutableEnumSet(
+            SignalKind.LOGITS, SignalKind.EMBEDDING, SignalKind.HIDDEN_STATES);
+  }
 
   /**
    * Returns the number of classes.

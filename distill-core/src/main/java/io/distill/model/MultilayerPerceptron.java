@@ -3,14 +3,11 @@ package io.distill.model;
 import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
-import com.google.common.collect.ImmutableSet;
-import io.distill.signal.SignalKind;
 import io.distill.torchscript.HostTensor;
 import io.distill.torchscript.ScriptModule;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 
 /**
  * Linear layers with an activation between them, for rows of numbers.
@@ -53,13 +50,6 @@ public record MultilayerPerceptron(
   @Override
   public MultilayerPerceptron withClasses(int classes) {
     return new MultilayerPerceptron(inputSize, hiddenSizes, activation, dropout, classes);
-  }
-
-  @Override
-  public Set<SignalKind> provides() {
-    return classes == 0
-        ? ImmutableSet.of(SignalKind.EMBEDDING, SignalKind.HIDDEN_STATES)
-        : ImmutableSet.of(SignalKind.LOGITS, SignalKind.EMBEDDING, SignalKind.HIDDEN_STATES);
   }
 
   @Override

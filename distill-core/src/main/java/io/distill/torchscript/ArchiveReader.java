@@ -24,6 +24,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.zip.CRC32;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import org.jspecify.annotations.Nullable;
@@ -88,7 +89,7 @@ final class ArchiveReader {
     }
     try (InputStream in = zip.getInputStream(entry)) {
       byte[] content = in.readAllBytes();
-      java.util.zip.CRC32 checksum = new java.util.zip.CRC32();
+      CRC32 checksum = new CRC32();
       checksum.update(content);
       if (content.length != entry.getSize() || checksum.getValue() != entry.getCrc()) {
         throw malformed("entry " + entry.getName() + " is damaged (checksum)");

@@ -34,6 +34,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -144,7 +145,7 @@ public final class TrainingLoop {
   }
 
   private RowSignals askTeacher(
-      BatchSource inputs, Set<SignalKind> kinds, java.util.function.LongConsumer done) {
+      BatchSource inputs, Set<SignalKind> kinds, LongConsumer done) {
     Teacher teacher = recipe.teacher();
     return RowSignals.collect(inputs, teacher.device(), this::timedTeacher, kinds, done);
   }

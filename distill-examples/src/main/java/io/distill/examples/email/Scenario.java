@@ -13,7 +13,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
 import java.util.OptionalInt;
 import java.util.Random;
 import java.util.stream.IntStream;
@@ -108,7 +110,7 @@ record Scenario(
   }
 
   private static TextFileReader reader(Path file) {
-    String name = String.valueOf(file.getFileName()).toLowerCase(java.util.Locale.ROOT);
+    String name = String.valueOf(file.getFileName()).toLowerCase(Locale.ROOT);
     String bare = name.endsWith(".gz") ? name.substring(0, name.length() - 3) : name;
     if (bare.endsWith(".jsonl")) {
       return TextDataset.jsonLines(file);
@@ -120,7 +122,7 @@ record Scenario(
 
   private static int[] shuffled(int size) {
     List<Integer> rows = new ArrayList<>(IntStream.range(0, size).boxed().toList());
-    java.util.Collections.shuffle(rows, new Random(size));
+    Collections.shuffle(rows, new Random(size));
     return rows.stream().mapToInt(Integer::intValue).toArray();
   }
 

@@ -1,5 +1,7 @@
 package io.distill.examples.email;
 
+import static java.util.Objects.requireNonNull;
+
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
 import com.google.gson.JsonArray;
@@ -39,7 +41,7 @@ final class Summary {
   }
 
   private Figures mean(Contestant contestant) {
-    return java.util.Objects.requireNonNull(means.get(contestant));
+    return requireNonNull(means.get(contestant));
   }
 
   void print(PrintStream out) {
