@@ -42,8 +42,7 @@ public sealed interface ModelConfiguration
   default Set<SignalKind> provides() {
     return classes() == 0
         ? Sets.immutableEnumSet(SignalKind.EMBEDDING, SignalKind.HIDDEN_STATES)
-        : Sets.immutableEnumSet(
-            SignalKind.LOGITS, SignalKind.EMBEDDING, SignalKind.HIDDEN_STATES);
+        : Sets.immutableEnumSet(SignalKind.LOGITS, SignalKind.EMBEDDING, SignalKind.HIDDEN_STATES);
   }
 
   /**

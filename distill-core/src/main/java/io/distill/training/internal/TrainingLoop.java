@@ -144,8 +144,7 @@ public final class TrainingLoop {
                 listener -> listener.onTeacherPass(new TrainingListener.TeacherPass(done, rows))));
   }
 
-  private RowSignals askTeacher(
-      BatchSource inputs, Set<SignalKind> kinds, LongConsumer done) {
+  private RowSignals askTeacher(BatchSource inputs, Set<SignalKind> kinds, LongConsumer done) {
     Teacher teacher = recipe.teacher();
     return RowSignals.collect(inputs, teacher.device(), this::timedTeacher, kinds, done);
   }
