@@ -193,14 +193,8 @@ class ModelKindsTest {
   private DeployableModel reload(StudentKind kind, Path saved)
       throws IOException, MalformedModelException {
     return switch (kind) {
-      case LIBRARY -> DeployableModel.load(saved);
-      case OWN_TORCHSCRIPT, PYTORCH_DICTIONARY, TORCHSCRIPT_OF_DJL -> {
-        assertThatThrownBy(() -> DeployableModel.load(saved))
-            .isInstanceOf(DistillationException.class)
-            .hasMessageContaining(
-                "if it comes from PyTorch, load it with torchScript(...) instead");
-        yield Teacher.torchScript(saved.resolve("model.pt")).model();
-      }
+      case LIBRARY, OWN_TORCHSCRIPT, PYTORCH_DICTIONARY, TORCHSCRIPT_OF_DJL ->
+          DeployableModel.load(saved);
       case BLOCKS, BLOCKS_DIRECTLY -> {
         Model model = blocks("student", 6);
         model.load(saved, "student");

@@ -43,6 +43,10 @@ import org.jspecify.annotations.Nullable;
 public final class DeployableModel implements AutoCloseable {
 
   private static final String CONFIG_FILE = "config.json";
+
+  /** Where the architecture of a model of this library stands in the configuration file. */
+  private static final String CONFIGURATION_PROPERTY = "distill";
+
   private static final String TOKENIZER_FILE = "tokenizer.json";
   private static final String TOKENIZER_PROPERTY = "tokenizer_file";
   private static final String SERVING_FILE = "serving.properties";
@@ -111,6 +115,9 @@ public final class DeployableModel implements AutoCloseable {
   /**
    * Reads a directory that {@link #save} wrote, to train it further.
    *
+   * <p>A TorchScript student of the user's own is read by {@link SignalReader#standard()}; DJL
+   * blocks are loaded by {@code ai.djl.Model.load} into the same blocks.
+   *
    * @param directory the directory
    * @param device where the model shall live
    * @param trainable whether it can be trained
@@ -125,8 +132,15 @@ public final class DeployableModel implements AutoCloseable {
     boolean readsText =
         config.has(TOKENIZER_PROPERTY) || Files.exists(directory.resolve(TOKENIZER_FILE));
     Tokenizer tokenizer = readsText ? Tokenizer.load(directory) : null;
-    ScriptedModel model =
-        ScriptedModel.read(directory.resolve(SignalModel.MODEL_FILE), device, trainable);
+    Path modelFile = directory.resolve(SignalModel.MODEL_FILE);
+    if (!config.has(CONFIGURATION_PROPERTY)) {
+      // a TorchScript student that the user brought: what it returns tells what is what
+      return new DeployableModel(
+          TorchScriptModel.open(modelFile, SignalReader.standard(), device, trainable),
+          tokenizer,
+          names);
+    }
+    ScriptedModel model = ScriptedModel.read(modelFile, device, trainable);
     try {
       requireBelongTogether(directory, model.configuration().orElseThrow(), tokenizer, names);
     } catch (DistillationException e) {
@@ -442,7 +456,7 @@ public final class DeployableModel implements AutoCloseable {
     if (tokenizer != null) {
       config.addProperty(TOKENIZER_PROPERTY, TOKENIZER_FILE);
     }
-    model.configuration().ifPresent(shape -> config.add("distill", shape.toJson()));
+    model.configuration().ifPresent(shape -> config.add(CONFIGURATION_PROPERTY, shape.toJson()));
     return gson.toJson(config);
   }
 

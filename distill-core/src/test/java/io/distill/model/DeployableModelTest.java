@@ -304,7 +304,7 @@ class DeployableModelTest {
     }
     Files.write(file, new byte[] {'{', (byte) 0xff, '}'});
     refused().hasMessageContaining("could not be read (java.nio.charset.MalformedInputException");
-    Files.writeString(file, "{\"id2label\": {\"0\": \"a\", \"1\": \"b\"}}");
+    Files.writeString(file, "{\"id2label\": {\"0\": \"a\", \"1\": \"b\"}, \"distill\": {}}");
     refused()
         .hasMessage(
             "config.json in "
