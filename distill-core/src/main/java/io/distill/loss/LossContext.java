@@ -175,7 +175,14 @@ public final class LossContext {
    * @return the pairs, checked against the layers that exist
    */
   public List<LayerPair> layerPairs() {
-    return layerMapping.checkedPairs(student.hiddenStates().size(), teacher.hiddenStates().size());
+    return layerMapping.checkedPairs(layers(student), layers(teacher));
+  }
+
+  private static int layers(Signals signals) {
+    return signals.kinds().contains(SignalKind.ATTENTION_SCORES)
+            && !signals.kinds().contains(SignalKind.HIDDEN_STATES)
+        ? signals.attentionScores().size()
+        : signals.hiddenStates().size();
   }
 
   /**

@@ -37,6 +37,15 @@ public record SignalWidths(
   }
 
   /**
+   * Counts the layers that a layer mapping can name.
+   *
+   * @return the number of hidden states, or of attention scores if there are no hidden states
+   */
+  public int layers() {
+    return hiddenStates.isEmpty() ? attentionHeads.size() : hiddenStates.size();
+  }
+
+  /**
    * Reads the widths off signals.
    *
    * @param signals the signals of any batch

@@ -250,6 +250,20 @@ class LossContextTest {
                 + " [2 <- 0]; count layers from 0");
   }
 
+  @Test
+  void layerPairs_ofAttentionScoresAlone_countTheirLayers() {
+    LossContext context =
+        LossContext.builder(attention(1), attention(3)).layerMapping(LayerMapping.last()).build();
+    assertThat(context.layerPairs()).containsExactly(new LayerPair(0, 2));
+  }
+
+  private Signals attention(int count) {
+    return Signals.builder()
+        .attentionScores(
+            IntStream.range(0, count).mapToObj(i -> manager.ones(new Shape(1, 2, 3, 3))).toList())
+        .build();
+  }
+
   private Signals layers(int count) {
     return Signals.builder()
         .hiddenStates(

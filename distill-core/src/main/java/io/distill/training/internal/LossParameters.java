@@ -83,7 +83,7 @@ final class LossParameters {
 
     @Override
     public List<LayerPair> layerPairs() {
-      return mapping.checkedPairs(student.hiddenStates().size(), teacher.hiddenStates().size());
+      return mapping.checkedPairs(student.layers(), teacher.layers());
     }
 
     @Override

@@ -3,6 +3,7 @@ package io.distill.training.internal;
 import static java.util.Objects.requireNonNull;
 
 import ai.djl.ndarray.NDManager;
+import com.google.common.collect.Sets;
 import io.distill.data.BatchSource;
 import io.distill.data.DistillationDataset;
 import io.distill.data.Tokenizer;
@@ -36,6 +37,9 @@ import org.jspecify.annotations.Nullable;
  * told in one message.
  */
 final class PreFlight {
+
+  private static final Set<SignalKind> LAYERED =
+      Sets.immutableEnumSet(SignalKind.HIDDEN_STATES, SignalKind.ATTENTION_SCORES);
 
   private static final int PROBE_ROWS = 2;
   private static final int NAMED_ROWS = 5;
@@ -149,15 +153,11 @@ final class PreFlight {
     SignalWidths studentWidths = probed == null ? SignalWidths.of(Signals.none()) : probed;
     checkClasses(studentWidths, teacherWidths);
     if (problems.isEmpty()
-        && recipe.loss().requires().contains(SignalKind.HIDDEN_STATES)
-        && !teacherWidths.hiddenStates().isEmpty()
-        && !studentWidths.hiddenStates().isEmpty()) {
+        && !Sets.intersection(recipe.loss().requires(), LAYERED).isEmpty()
+        && teacherWidths.layers() > 0
+        && studentWidths.layers() > 0) {
       attempt(
-          () ->
-              recipe
-                  .layerMapping()
-                  .checkedPairs(
-                      studentWidths.hiddenStates().size(), teacherWidths.hiddenStates().size()));
+          () -> recipe.layerMapping().checkedPairs(studentWidths.layers(), teacherWidths.layers()));
     }
     if (!problems.isEmpty()) {
       throw failure();
