@@ -16,6 +16,7 @@ import io.distill.schedule.Progress;
 import io.distill.schedule.TemperatureSchedule;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -314,6 +315,18 @@ public final class LossContext {
         own == null ? temperature : own,
         ownMapping == null ? layerMapping : ownMapping,
         parameters);
+  }
+
+  /** Returns this context with the parameters whose names have a prefix, without it. */
+  LossContext nested(String prefix) {
+    Map<String, NDArray> own = new HashMap<>();
+    parameters.forEach(
+        (name, array) -> {
+          if (name.startsWith(prefix)) {
+            own.put(name.substring(prefix.length()), array);
+          }
+        });
+    return withParameters(own);
   }
 
   /**

@@ -27,8 +27,12 @@ final class SumLoss implements DistillationLoss {
   @Override
   public NDArray compute(LossContext context) {
     NDArray sum = null;
-    for (LossTerm term : terms) {
-      NDArray value = term.loss().compute(context).mul((float) term.weightAt(context.progress()));
+    for (int i = 0; i < terms.size(); i++) {
+      LossTerm term = terms.get(i);
+      NDArray value =
+          term.loss()
+              .compute(context.nested(prefix(i)))
+              .mul((float) term.weightAt(context.progress()));
       sum = sum == null ? value : sum.add(value);
     }
     return sum == null ? context.manager().create(0f) : sum;
@@ -62,7 +66,14 @@ final class SumLoss implements DistillationLoss {
 
   @Override
   public void prepare(LossSetup setup) {
-    terms.forEach(term -> term.loss().prepare(setup));
+    for (int i = 0; i < terms.size(); i++) {
+      terms.get(i).loss().prepare(new NestedSetup(setup, prefix(i)));
+    }
+  }
+
+  /** Keeps the parameters of terms apart when the whole sum is one term, as a named sum is. */
+  private static String prefix(int index) {
+    return index + ".";
   }
 
   @Override

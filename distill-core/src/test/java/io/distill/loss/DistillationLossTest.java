@@ -291,7 +291,7 @@ class DistillationLossTest {
         .plus(HUNDRED.atTemperature(progress -> 2))
         .prepare(setup);
     assertThat(setup.names())
-        .containsExactly("one[0 <- 1, 1 <- 3]", "ten[1 <- 3]", "hundred[0 <- 1, 1 <- 3]");
+        .containsExactly("0.one[0 <- 1, 1 <- 3]", "1.ten[1 <- 3]", "2.hundred[0 <- 1, 1 <- 3]");
   }
 
   private record Declared(LayerMapping mapping, List<String> names) implements LossSetup {

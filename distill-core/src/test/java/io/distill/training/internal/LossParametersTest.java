@@ -148,6 +148,18 @@ class LossParametersTest {
   }
 
   @Test
+  void termsInsideANamedSum_haveTheirOwn() {
+    ProjectedDistance first = new ProjectedDistance(true);
+    ProjectedDistance second = new ProjectedDistance(true);
+    TinyRuns.Events events = new TinyRuns.Events();
+    recipe(first.plus(second).named("both")).steps(2).listener(events).fit(DATA).close();
+    assertThat(events.steps.get(0).terms()).containsOnlyKeys("both");
+    for (int step = 0; step < 2; step++) {
+      assertThat(second.seen.get(step)).isNotEqualTo(first.seen.get(step));
+    }
+  }
+
+  @Test
   void savedStudent_hasNoParameterOfALoss(@TempDir Path directory) {
     Path saved = directory.resolve("student");
     Set<String> names =
