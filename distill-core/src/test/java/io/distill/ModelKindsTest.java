@@ -248,6 +248,26 @@ class ModelKindsTest {
   }
 
   @Test
+  void torchScript_withNaN_namesTheWeight(@TempDir Path other) {
+    Path file = other.resolve("nan.pt");
+    new TorchScriptArchive(
+            ScriptModule.builder("Scale")
+                .parameter("scale", HostTensor.of(new float[] {1, Float.NaN}, 2))
+                .buffer("mask", HostTensor.of(new float[] {0, Float.NEGATIVE_INFINITY}, 2))
+                .method(
+                    "def forward(self, input: Tensor) -> Tensor:\n  return input * self.scale\n")
+                .build())
+        .write(file);
+    assertThatThrownBy(() -> Teacher.torchScript(file))
+        .isInstanceOf(DistillationException.class)
+        .hasMessage(
+            "weight scale of TorchScript file "
+                + file
+                + " must have no NaN but has some; use a model file from before the training"
+                + " diverged");
+  }
+
+  @Test
   void torchScript_missingOrDamaged_isRefused() throws IOException {
     Path missing = directory.resolve("missing.pt");
     assertThatThrownBy(() -> Teacher.torchScript(missing))

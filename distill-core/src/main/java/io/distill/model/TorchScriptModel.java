@@ -7,6 +7,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import com.google.common.collect.ImmutableSet;
 import com.google.common.collect.Maps;
+import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
@@ -46,8 +47,33 @@ public final class TorchScriptModel implements SignalModel {
   public static TorchScriptModel open(
       Path file, SignalReader reader, Device device, boolean trainable) {
     requireNonNull(reader, "reader");
-    return new TorchScriptModel(
-        LoadedModule.load(file, device, trainable), reader, device, trainable);
+    LoadedModule module = LoadedModule.load(file, device, trainable);
+    try {
+      module.parameters().forEach((name, array) -> requireNoNaN(file, name, array));
+    } catch (DistillationException e) {
+      module.close();
+      throw e;
+    }
+    return new TorchScriptModel(module, reader, device, trainable);
+  }
+
+  /** Infinite values may be meant, as in the buffer of a mask; NaN never is. */
+  private static void requireNoNaN(Path file, String name, NDArray array) {
+    if (!array.getDataType().isFloating()) {
+      return;
+    }
+    try (NDArray each = array.isNaN();
+        NDArray any = each.any()) {
+      if (any.getBoolean()) {
+        throw new DistillationException(
+            "weight "
+                + name
+                + " of TorchScript file "
+                + file
+                + " must have no NaN but has some; use a model file from before the training"
+                + " diverged");
+      }
+    }
   }
 
   @Override
