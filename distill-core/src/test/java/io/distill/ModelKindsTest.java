@@ -8,6 +8,7 @@ import ai.djl.MalformedModelException;
 import ai.djl.Model;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Activation;
@@ -263,8 +264,23 @@ class ModelKindsTest {
         .hasMessage(
             "weight scale of TorchScript file "
                 + file
-                + " must have no NaN but has some; use a model file from before the training"
-                + " diverged");
+                + " must have no NaN but has some; use a model from before the training diverged");
+  }
+
+  @Test
+  void djlModel_withNaN_namesTheWeight() {
+    try (Model model = blocks("broken", 1)) {
+      NDArray weight = model.getBlock().getParameters().get(0).getValue().getArray();
+      weight.set(new NDIndex(0), Float.NaN);
+      String name = model.getBlock().getParameters().get(0).getKey();
+      assertThatThrownBy(() -> Teacher.of(model))
+          .isInstanceOf(DistillationException.class)
+          .hasMessage(
+              "weight "
+                  + name
+                  + " of DJL model 'broken' must have no NaN but has some; use a model from before"
+                  + " the training diverged");
+    }
   }
 
   @Test

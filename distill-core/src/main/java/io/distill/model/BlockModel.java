@@ -63,7 +63,8 @@ public final class BlockModel implements SignalModel {
    * @param reader which output of the whole block is which signal
    * @param trainable whether it is to be trained; frozen parameters stay frozen
    * @return the model
-   * @throws DistillationException if the model has no block, or it is not initialised
+   * @throws DistillationException if the model has no block, it is not initialised, or a weight is
+   *     NaN
    */
   public static BlockModel open(
       Model model, BlockTaps taps, SignalReader reader, boolean trainable) {
@@ -79,6 +80,12 @@ public final class BlockModel implements SignalModel {
               + "' must have an initialised block but "
               + (block == null ? "has none" : "its block is not initialised")
               + "; call setBlock, and initialize(manager, DataType.FLOAT32, inputShapes)");
+    }
+    for (Pair<String, Parameter> parameter : block.getParameters()) {
+      Weights.requireNoNaN(
+          "DJL model '" + model.getName() + "'",
+          parameter.getKey(),
+          parameter.getValue().getArray());
     }
     return new BlockModel(model, taps, reader, trainable);
   }

@@ -49,31 +49,13 @@ public final class TorchScriptModel implements SignalModel {
     requireNonNull(reader, "reader");
     LoadedModule module = LoadedModule.load(file, device, trainable);
     try {
-      module.parameters().forEach((name, array) -> requireNoNaN(file, name, array));
+      String model = "TorchScript file " + file;
+      module.parameters().forEach((name, array) -> Weights.requireNoNaN(model, name, array));
     } catch (DistillationException e) {
       module.close();
       throw e;
     }
     return new TorchScriptModel(module, reader, device, trainable);
-  }
-
-  /** Infinite values may be meant, as in the buffer of a mask; NaN never is. */
-  private static void requireNoNaN(Path file, String name, NDArray array) {
-    if (!array.getDataType().isFloating()) {
-      return;
-    }
-    try (NDArray each = array.isNaN();
-        NDArray any = each.any()) {
-      if (any.getBoolean()) {
-        throw new DistillationException(
-            "weight "
-                + name
-                + " of TorchScript file "
-                + file
-                + " must have no NaN but has some; use a model file from before the training"
-                + " diverged");
-      }
-    }
   }
 
   @Override
