@@ -100,8 +100,9 @@ final class ArchiveWriter {
               string(name);
               attribute(attribute);
             });
+    // whoever loads the file without asking for training must not get dropout
     string("training");
-    pickle.write(0x88);
+    pickle.write(0x89);
     pickle.write('u');
     pickle.write('b');
   }

@@ -91,16 +91,6 @@ public final class ScriptModule {
   }
 
   /**
-   * Returns whether a method of this name exists.
-   *
-   * @param name the method's name
-   * @return whether it exists
-   */
-  public boolean hasMethod(String name) {
-    return methods.stream().anyMatch(source -> source.startsWith("def " + name + "("));
-  }
-
-  /**
    * Returns a submodule.
    *
    * @param name the attribute's name

@@ -9,9 +9,11 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import io.distill.exception.DistillationException;
 import io.distill.internal.NativeEngine;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.zip.ZipFile;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -109,6 +111,21 @@ class TorchScriptArchiveTest {
       b.setName("values[]");
       assertThat(module.call("total", new NDList(a, b), false).get(0).getFloat()).isEqualTo(3f);
       assertThat(module.parameters().keySet()).contains("layer.0.weight", "layer.1.weight");
+    }
+  }
+
+  @Test
+  void module_isWrittenInInferenceMode() throws Exception {
+    Path file = directory.resolve("network.pt");
+    new TorchScriptArchive(network()).write(file);
+    try (ZipFile zip = new ZipFile(file.toFile())) {
+      String pickle =
+          new String(
+              zip.getInputStream(zip.getEntry("archive/data.pkl")).readAllBytes(),
+              StandardCharsets.ISO_8859_1);
+      // false of the pickle format after the attribute's name, for each of the four modules
+      assertThat(pickle.split("training\\u0089", -1)).hasSize(5);
+      assertThat(pickle).doesNotContain("training\u0088");
     }
   }
 
