@@ -41,7 +41,8 @@ class ArchitectureTest {
       List.of(
           "exception",
           "internal",
-          "signal,schedule,mapping",
+          "signal,schedule",
+          "mapping",
           "torchscript,data",
           "model",
           "onnx",

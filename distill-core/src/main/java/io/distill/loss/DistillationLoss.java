@@ -153,7 +153,17 @@ public interface DistillationLoss {
    * @return the loss at that temperature
    */
   default DistillationLoss atTemperature(TemperatureSchedule temperature) {
-    return new ScopedLoss(this, requireNonNull(temperature, "temperature"), null);
+    return new ScopedLoss(this, requireNonNull(temperature, "temperature"), null, null);
+  }
+
+  /**
+   * Returns this loss at temperatures that differ row by row or are learned.
+   *
+   * @param temperature the temperatures of this loss
+   * @return the loss at those temperatures
+   */
+  default DistillationLoss atTemperature(RowTemperature temperature) {
+    return new ScopedLoss(this, null, null, requireNonNull(temperature, "temperature"));
   }
 
   /**
@@ -163,6 +173,6 @@ public interface DistillationLoss {
    * @return the loss on those layers
    */
   default DistillationLoss onLayers(LayerMapping mapping) {
-    return new ScopedLoss(this, null, requireNonNull(mapping, "mapping"));
+    return new ScopedLoss(this, null, requireNonNull(mapping, "mapping"), null);
   }
 }

@@ -1,10 +1,11 @@
 package io.distill.loss;
 
-import static com.google.common.base.Preconditions.checkArgument;
 import static com.google.common.base.Preconditions.checkState;
 import static java.util.Objects.requireNonNull;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDArrays;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
@@ -16,9 +17,10 @@ import io.distill.schedule.Progress;
 import io.distill.schedule.TemperatureSchedule;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
-import java.util.HashMap;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,48 +34,37 @@ public final class LossContext {
   private final Signals student;
   private final Signals teacher;
   private final @Nullable NDArray labels;
-  private final @Nullable NDArray labelled;
+  private @Nullable NDArray labelled;
   private final List<String> sampleIds;
+  private final @Nullable NDArray rowIndices;
   private final TemperatureSchedule temperature;
+  private final @Nullable NDArray rowTemperatures;
+  private @Nullable NDArray oneTemperature;
   private final LayerMapping layerMapping;
   private final Progress progress;
-  private final Map<String, NDArray> parameters;
+  private final LossState state;
   private final NDManager manager;
   private final int rows;
+  private final @Nullable Double rowWeight;
   private final StepCounts step;
 
   private LossContext(Builder builder, NDManager manager, int rows) {
     this.student = builder.student;
     this.teacher = builder.teacher;
     this.labels = builder.labels;
-    this.labelled = builder.labels == null ? null : labelledRows(builder.labels);
+    this.labelled = builder.labelled;
     this.sampleIds = builder.sampleIds;
+    this.rowIndices = builder.rowIndices;
     this.temperature = builder.temperature;
+    this.rowTemperatures = builder.rowTemperatures;
+    this.oneTemperature = builder.oneTemperature;
     this.layerMapping = builder.layerMapping;
     this.progress = builder.progress;
-    this.parameters = builder.parameters;
+    this.state = builder.state;
     this.manager = manager;
     this.rows = rows;
+    this.rowWeight = builder.rowWeight;
     this.step = builder.step == null ? StepCounts.UNKNOWN : builder.step;
-  }
-
-  private LossContext(
-      LossContext base,
-      TemperatureSchedule temperature,
-      LayerMapping layerMapping,
-      Map<String, NDArray> parameters) {
-    this.student = base.student;
-    this.teacher = base.teacher;
-    this.labels = base.labels;
-    this.labelled = base.labelled;
-    this.sampleIds = base.sampleIds;
-    this.temperature = temperature;
-    this.layerMapping = layerMapping;
-    this.progress = base.progress;
-    this.parameters = parameters;
-    this.manager = base.manager;
-    this.rows = base.rows;
-    this.step = base.step;
   }
 
   /**
@@ -82,9 +73,10 @@ public final class LossContext {
    * @param rows the number of rows
    * @param labelledRows the number of rows that have a label
    * @param tokens the number of real student tokens; 0 for models without tokens
+   * @param targets the number of tokens that a language model predicts; 0 for models without tokens
    */
-  public record StepCounts(long rows, long labelledRows, long tokens) {
-    static final StepCounts UNKNOWN = new StepCounts(-1, -1, -1);
+  public record StepCounts(long rows, long labelledRows, long tokens, long targets) {
+    static final StepCounts UNKNOWN = new StepCounts(-1, -1, -1, -1);
   }
 
   /**
@@ -119,7 +111,8 @@ public final class LossContext {
   /**
    * Returns the labels.
    *
-   * @return class indices, int64 {@code [N]}; -1 where a row has none
+   * @return class indices, int64 {@code [N]}, or {@code [N, L]} token ids of a language model;
+   *     negative where a row or token has none
    * @throws DistillationException if the data set has no labels at all
    */
   public NDArray labels() {
@@ -132,6 +125,15 @@ public final class LossContext {
   }
 
   /**
+   * Returns whether there are labels.
+   *
+   * @return whether {@link #labels()} gives them
+   */
+  public boolean hasLabels() {
+    return labels != null;
+  }
+
+  /**
    * Returns which rows have a label.
    *
    * @return float32 {@code [N]}, 1 for a labelled row and 0 for another
@@ -139,7 +141,10 @@ public final class LossContext {
    */
   public NDArray labelled() {
     NDArray all = labels();
-    return labelled == null ? labelledRows(all) : labelled;
+    if (labelled == null) {
+      labelled = all.gte(0).toType(DataType.FLOAT32, false);
+    }
+    return labelled;
   }
 
   /**
@@ -152,12 +157,48 @@ public final class LossContext {
   }
 
   /**
+   * Returns the positions of the rows in the training set: where a memory bank keeps them.
+   *
+   * @return indices from 0, int64 {@code [N]}
+   * @throws DistillationException if they are unknown, as in a context made by hand
+   */
+  public NDArray rowIndices() {
+    if (rowIndices == null) {
+      throw new DistillationException(
+          "row indices must be known but this context has none; give them to its builder");
+    }
+    return rowIndices;
+  }
+
+  /**
+   * Returns the softmax temperatures of this step as an array to divide logits by.
+   *
+   * @return float32, one for all rows {@code []} or one a row {@code [N, 1]}; greater than 0;
+   *     attached to the graph if the temperature is learned
+   */
+  public NDArray temperatures() {
+    if (rowTemperatures != null) {
+      return rowTemperatures;
+    }
+    if (oneTemperature == null) {
+      oneTemperature = manager.create((float) temperature());
+    }
+    return oneTemperature;
+  }
+
+  /**
    * Returns the softmax temperature of this step.
    *
    * @return the temperature; finite and greater than 0
-   * @throws DistillationException if the schedule returned something else
+   * @throws DistillationException if the schedule returned something else, or if the temperature
+   *     differs row by row
    */
   public double temperature() {
+    if (rowTemperatures != null) {
+      throw new DistillationException(
+          "temperature must be one number for this loss but differs row by row or is learned; read"
+              + " temperatures() in the loss, or give it a temperature schedule");
+    }
     double value = temperature.at(progress);
     if (!(Double.isFinite(value) && value > 0)) {
       throw new DistillationException(
@@ -176,14 +217,23 @@ public final class LossContext {
    * @return the pairs, checked against the layers that exist
    */
   public List<LayerPair> layerPairs() {
-    return layerMapping.checkedPairs(layers(student), layers(teacher));
+    return layerMapping.checkedPairs(student.layerNames(), teacher.layerNames(), progress);
   }
 
-  private static int layers(Signals signals) {
-    return signals.kinds().contains(SignalKind.ATTENTION_SCORES)
-            && !signals.kinds().contains(SignalKind.HIDDEN_STATES)
-        ? signals.attentionScores().size()
-        : signals.hiddenStates().size();
+  /**
+   * Averages a distance over the pairs of layers, as the layer mapping weights them.
+   *
+   * @param distance gives the distance of a pair, a scalar
+   * @return a scalar
+   */
+  public NDArray overLayerPairs(Function<LayerPair, NDArray> distance) {
+    List<LayerPair> pairs = layerPairs();
+    List<NDArray> distances = new ArrayList<>();
+    pairs.forEach(pair -> distances.add(distance.apply(pair)));
+    if (pairs.size() == 1) {
+      return distances.get(0);
+    }
+    return NDArrays.stack(new NDList(distances)).mean();
   }
 
   /**
@@ -203,13 +253,7 @@ public final class LossContext {
    * @throws IllegalArgumentException if it was not declared
    */
   public NDArray parameter(String name) {
-    NDArray parameter = parameters.get(name);
-    checkArgument(
-        parameter != null,
-        "parameter %s must be declared in prepare(LossSetup) but only %s are",
-        name,
-        parameters.keySet());
-    return requireNonNull(parameter);
+    return state.parameter(name);
   }
 
   /**
@@ -219,7 +263,42 @@ public final class LossContext {
    * @return whether it exists
    */
   public boolean hasParameter(String name) {
-    return parameters.containsKey(name);
+    return state.parameters().containsKey(name);
+  }
+
+  /**
+   * Returns an array that the loss declared with {@link LossSetup#buffer}.
+   *
+   * @param name its name
+   * @return the buffer as it was before this step, without gradients
+   * @throws IllegalArgumentException if it was not declared
+   */
+  public NDArray buffer(String name) {
+    return state.buffer(name);
+  }
+
+  /**
+   * Asks for new values of a buffer. The change is made after the optimizer step, so that all
+   * batches of a step see the same buffer.
+   *
+   * @param name the name of the buffer
+   * @param value the new values, of the buffer's shape; gradients are cut off
+   * @throws IllegalArgumentException if it was not declared, or the shape differs
+   */
+  public void update(String name, NDArray value) {
+    state.update(name, null, value);
+  }
+
+  /**
+   * Asks for new values of some rows of a buffer, to be written after the optimizer step.
+   *
+   * @param name the name of the buffer
+   * @param indices the rows to write, int64 {@code [K]}
+   * @param values the new rows, {@code [K, ...]}; gradients are cut off
+   * @throws IllegalArgumentException if it was not declared, or the shape differs
+   */
+  public void updateRows(String name, NDArray indices, NDArray values) {
+    state.update(name, requireNonNull(indices, "indices"), values);
   }
 
   /**
@@ -240,7 +319,7 @@ public final class LossContext {
    */
   public NDArray meanOverRows(NDArray perRow) {
     checkRows("perRow", perRow, new Shape(rows));
-    return perRow.sum().div(rows);
+    return perRow.sum().mul((float) (rowWeight == null ? 1.0 / Math.max(1, rows) : rowWeight));
   }
 
   /**
@@ -253,6 +332,10 @@ public final class LossContext {
   public NDArray meanOverLabelledRows(NDArray perRow) {
     checkRows("perRow", perRow, new Shape(rows));
     NDArray sum = perRow.mul(labelled()).sum();
+    if (rowWeight != null) {
+      // rows of their own, all of which have labels
+      return sum.mul(rowWeight.floatValue());
+    }
     if (step.rows() < 0) {
       return sum.div(Math.max(1f, labelled().sum().getFloat()));
     }
@@ -305,38 +388,91 @@ public final class LossContext {
     }
   }
 
-  private static NDArray labelledRows(NDArray labels) {
-    return labels.gte(0).toType(DataType.FLOAT32, false);
-  }
-
-  LossContext scoped(@Nullable TemperatureSchedule own, @Nullable LayerMapping ownMapping) {
-    return new LossContext(
-        this,
-        own == null ? temperature : own,
-        ownMapping == null ? layerMapping : ownMapping,
-        parameters);
-  }
-
-  /** Returns this context with the parameters whose names have a prefix, without it. */
-  LossContext nested(String prefix) {
-    Map<String, NDArray> own = new HashMap<>();
-    parameters.forEach(
-        (name, array) -> {
-          if (name.startsWith(prefix)) {
-            own.put(name.substring(prefix.length()), array);
-          }
-        });
-    return withParameters(own);
+  /**
+   * Returns this batch with other signals, as a loss that wraps another one gives it.
+   *
+   * @param changedStudent the student's signals, for the same rows
+   * @param changedTeacher the teacher's signals, for the same rows
+   * @return the context
+   */
+  public LossContext withSignals(Signals changedStudent, Signals changedTeacher) {
+    Builder builder = new Builder(changedStudent, changedTeacher);
+    builder.inherit(this);
+    return builder.build();
   }
 
   /**
-   * Returns this context with the parameters of one term; for the training loop.
+   * Returns the tokens that a language model predicts as rows of their own, so that every loss on
+   * rows is a loss on tokens.
    *
-   * @param own the term's parameters by the names it declared
+   * <p>The logits at one position predict the token at the next, so the last position of logits and
+   * the first of labels and mask fall away: the one shift that is needed, done here. A token counts
+   * if it has a label of at least 0; without labels, if the student's mask has it. Only tokens that
+   * count are rows of the result, and means are taken over the tokens of the whole optimizer step.
+   *
+   * @return the context; logits {@code [M, V]} and labels {@code [M]} for {@code M} tokens
+   * @throws DistillationException if the student's logits are not {@code [N, L, V]}, or labels and
+   *     mask are missing
+   */
+  public LossContext tokens() {
+    return TokenRows.of(this);
+  }
+
+  /** Returns a builder of a context on other rows. */
+  Builder onRows(Signals changedStudent, Signals changedTeacher, double weight) {
+    Builder builder = new Builder(changedStudent, changedTeacher);
+    builder.inherit(this);
+    builder.labels = null;
+    builder.labelled = null;
+    builder.sampleIds = List.of();
+    builder.rowIndices = null;
+    builder.rowWeight = weight;
+    return builder;
+  }
+
+  /** Returns the factor of a sum over tokens that makes it the mean over those of the step. */
+  double tokenWeight(long tokens) {
+    return step.rows() < 0 ? 1.0 / Math.max(1, tokens) : stepShare(step.targets());
+  }
+
+  LossContext scoped(@Nullable TemperatureSchedule own, @Nullable LayerMapping ownMapping) {
+    Builder scoped = new Builder(this);
+    if (own != null) {
+      scoped.temperature(own);
+    }
+    if (ownMapping != null) {
+      scoped.layerMapping(ownMapping);
+    }
+    return scoped.build();
+  }
+
+  LossContext atTemperatures(NDArray own) {
+    if (!(own.getShape().dimension() == 0 || own.getShape().equals(new Shape(rows, 1)))) {
+      throw new DistillationException(
+          "temperatures must have shape () or ("
+              + rows
+              + ", 1) but had "
+              + own.getShape()
+              + "; give one temperature for all rows or one a row");
+    }
+    return new Builder(this).temperatures(own).build();
+  }
+
+  /** Returns this context with the parameters and buffers whose names have a prefix, without it. */
+  LossContext nested(String prefix) {
+    return withState(state.nested(prefix));
+  }
+
+  /**
+   * Returns this context with what one term owns; for the training loop.
+   *
+   * @param own the term's parameters and buffers by the names it declared
    * @return the context of the term
    */
-  public LossContext withParameters(Map<String, NDArray> own) {
-    return new LossContext(this, temperature, layerMapping, Map.copyOf(own));
+  public LossContext withState(LossState own) {
+    Builder builder = new Builder(this);
+    builder.state = requireNonNull(own, "own");
+    return builder.build();
   }
 
   /** Collects the parts of a {@link LossContext}. */
@@ -344,11 +480,16 @@ public final class LossContext {
     private final Signals student;
     private final Signals teacher;
     private @Nullable NDArray labels;
+    private @Nullable NDArray labelled;
     private List<String> sampleIds = List.of();
+    private @Nullable NDArray rowIndices;
     private TemperatureSchedule temperature = TemperatureSchedule.constant(1);
+    private @Nullable NDArray rowTemperatures;
+    private @Nullable NDArray oneTemperature;
     private LayerMapping layerMapping = LayerMapping.uniform();
     private Progress progress = new Progress(0, 0, 1, 0);
-    private Map<String, NDArray> parameters = Map.of();
+    private LossState state = LossState.none();
+    private @Nullable Double rowWeight;
     private @Nullable StepCounts step;
 
     private Builder(Signals student, Signals teacher) {
@@ -357,15 +498,38 @@ public final class LossContext {
       this.teacher = requireNonNull(teacher, "teacher").map(NDArray::stopGradient);
     }
 
+    private Builder(LossContext from) {
+      this.student = from.student;
+      this.teacher = from.teacher;
+      inherit(from);
+    }
+
+    private void inherit(LossContext from) {
+      labels = from.labels;
+      labelled = from.labelled;
+      sampleIds = from.sampleIds;
+      rowIndices = from.rowIndices;
+      temperature = from.temperature;
+      rowTemperatures = from.rowTemperatures;
+      oneTemperature = from.oneTemperature;
+      layerMapping = from.layerMapping;
+      progress = from.progress;
+      state = from.state;
+      rowWeight = from.rowWeight;
+      step = from.step;
+    }
+
     /**
      * Sets the labels.
      *
-     * @param labels class indices, int64 {@code [N]}; -1 where a row has none
+     * @param labels class indices, int64 {@code [N]}, or {@code [N, L]} token ids of a language
+     *     model; negative where a row or token has none
      * @return this builder
      */
     @CanIgnoreReturnValue
     public Builder labels(NDArray labels) {
       this.labels = requireNonNull(labels, "labels");
+      this.labelled = null;
       return this;
     }
 
@@ -390,6 +554,27 @@ public final class LossContext {
     @CanIgnoreReturnValue
     public Builder temperature(TemperatureSchedule temperature) {
       this.temperature = requireNonNull(temperature, "temperature");
+      this.rowTemperatures = null;
+      this.oneTemperature = null;
+      return this;
+    }
+
+    @CanIgnoreReturnValue
+    Builder temperatures(NDArray temperatures) {
+      this.rowTemperatures = temperatures;
+      this.oneTemperature = null;
+      return this;
+    }
+
+    /**
+     * Sets the positions of the rows in the training set.
+     *
+     * @param rowIndices indices from 0, int64 {@code [N]}; default unknown
+     * @return this builder
+     */
+    @CanIgnoreReturnValue
+    public Builder rowIndices(NDArray rowIndices) {
+      this.rowIndices = requireNonNull(rowIndices, "rowIndices");
       return this;
     }
 
@@ -418,14 +603,25 @@ public final class LossContext {
     }
 
     /**
-     * Sets learned parameters.
+     * Sets learned parameters, without buffers.
      *
      * @param parameters parameters by name; default none
      * @return this builder
      */
     @CanIgnoreReturnValue
     public Builder parameters(Map<String, NDArray> parameters) {
-      this.parameters = Map.copyOf(requireNonNull(parameters, "parameters"));
+      return state(new LossState(requireNonNull(parameters, "parameters"), Map.of()));
+    }
+
+    /**
+     * Sets learned parameters and buffers.
+     *
+     * @param state what the loss declared
+     * @return this builder
+     */
+    @CanIgnoreReturnValue
+    public Builder state(LossState state) {
+      this.state = requireNonNull(state, "state");
       return this;
     }
 
@@ -449,15 +645,18 @@ public final class LossContext {
      */
     public LossContext build() {
       checkState(!student.kinds().isEmpty(), "student must give at least one kind of signal");
-      NDArray first =
-          student.kinds().contains(SignalKind.LOGITS)
-              ? student.logits()
-              : student.kinds().contains(SignalKind.EMBEDDING)
-                  ? student.embedding()
-                  : student.kinds().contains(SignalKind.HIDDEN_STATES)
-                      ? student.hiddenStates().get(0)
-                      : student.attentionScores().get(0);
+      NDArray first = first(student);
       return new LossContext(this, first.getManager(), Math.toIntExact(first.getShape().get(0)));
+    }
+
+    private static NDArray first(Signals signals) {
+      SignalKind kind = signals.kinds().iterator().next();
+      return switch (kind) {
+        case LOGITS -> signals.logits();
+        case EMBEDDING -> signals.embedding();
+        case LOGIT_FACTORS -> signals.logitFactors().states();
+        default -> signals.layers(kind).get(0);
+      };
     }
   }
 }

@@ -2,9 +2,7 @@ package io.distill.loss;
 
 import ai.djl.ndarray.types.Shape;
 import io.distill.mapping.LayerMapping;
-import io.distill.mapping.LayerPair;
 import io.distill.signal.SignalWidths;
-import java.util.List;
 
 /** The set-up of a term inside a sum that is one term itself: names get a prefix. */
 record NestedSetup(LossSetup outer, String prefix) implements LossSetup {
@@ -20,8 +18,13 @@ record NestedSetup(LossSetup outer, String prefix) implements LossSetup {
   }
 
   @Override
-  public List<LayerPair> layerPairs() {
-    return outer.layerPairs();
+  public int rows() {
+    return outer.rows();
+  }
+
+  @Override
+  public LayerMapping layerMapping() {
+    return outer.layerMapping();
   }
 
   @Override
@@ -37,5 +40,15 @@ record NestedSetup(LossSetup outer, String prefix) implements LossSetup {
   @Override
   public void parameter(String name, Shape shape, float value) {
     outer.parameter(prefix + name, shape, value);
+  }
+
+  @Override
+  public void buffer(String name, Shape shape) {
+    outer.buffer(prefix + name, shape);
+  }
+
+  @Override
+  public void buffer(String name, Shape shape, float value) {
+    outer.buffer(prefix + name, shape, value);
   }
 }

@@ -9,21 +9,31 @@ import org.jspecify.annotations.Nullable;
 /** A loss with a temperature or a layer mapping of its own. */
 final class ScopedLoss extends ForwardingLoss {
 
+  private static final String LOSS = "loss.";
+  private static final String TEMPERATURE = "temperature.";
+
   private final @Nullable TemperatureSchedule temperature;
   private final @Nullable LayerMapping mapping;
+  private final @Nullable RowTemperature rowTemperature;
 
   ScopedLoss(
       DistillationLoss delegate,
       @Nullable TemperatureSchedule temperature,
-      @Nullable LayerMapping mapping) {
+      @Nullable LayerMapping mapping,
+      @Nullable RowTemperature rowTemperature) {
     super(delegate);
     this.temperature = temperature;
     this.mapping = mapping;
+    this.rowTemperature = rowTemperature;
   }
 
   @Override
   public NDArray compute(LossContext context) {
-    return delegate().compute(context.scoped(temperature, mapping));
+    if (rowTemperature == null) {
+      return delegate().compute(context.scoped(temperature, mapping));
+    }
+    LossContext inner = context.nested(LOSS);
+    return delegate().compute(inner.atTemperatures(rowTemperature.of(context.nested(TEMPERATURE))));
   }
 
   @Override
@@ -32,12 +42,19 @@ final class ScopedLoss extends ForwardingLoss {
         .map(
             term ->
                 new LossTerm(
-                    term.name(), term.weight(), new ScopedLoss(term.loss(), temperature, mapping)))
+                    term.name(),
+                    term.weight(),
+                    new ScopedLoss(term.loss(), temperature, mapping, rowTemperature)))
         .toList();
   }
 
   @Override
   public void prepare(LossSetup setup) {
-    delegate().prepare(mapping == null ? setup : setup.onLayers(mapping));
+    if (rowTemperature == null) {
+      delegate().prepare(mapping == null ? setup : setup.onLayers(mapping));
+    } else {
+      rowTemperature.prepare(new NestedSetup(setup, TEMPERATURE));
+      delegate().prepare(new NestedSetup(setup, LOSS));
+    }
   }
 }

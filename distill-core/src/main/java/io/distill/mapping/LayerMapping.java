@@ -4,6 +4,7 @@ import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
 import io.distill.exception.DistillationException;
+import io.distill.schedule.Progress;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -25,6 +26,40 @@ public interface LayerMapping {
    * @return the pairs; indices within the two counts
    */
   List<LayerPair> pairs(int studentLayers, int teacherLayers);
+
+  /**
+   * Returns the pairs at a point of the run; by default those of {@link #pairs(int, int)}.
+   *
+   * @param studentLayers the names of the student's layers, first to last
+   * @param teacherLayers the names of the teacher's layers, first to last
+   * @param progress where the run stands
+   * @return the pairs, each one of the {@link #candidates}
+   */
+  default List<LayerPair> pairs(
+      List<String> studentLayers, List<String> teacherLayers, Progress progress) {
+    return pairs(studentLayers.size(), teacherLayers.size());
+  }
+
+  /**
+   * Returns all pairs that may come up in a run, for which losses declare their projectors; by
+   * default those of {@link #pairs(int, int)}.
+   *
+   * @param studentLayers the names of the student's layers, first to last
+   * @param teacherLayers the names of the teacher's layers, first to last
+   * @return the pairs
+   */
+  default List<LayerPair> candidates(List<String> studentLayers, List<String> teacherLayers) {
+    return pairs(studentLayers.size(), teacherLayers.size());
+  }
+
+  /**
+   * Returns how the distances of the pairs are averaged.
+   *
+   * @return the weighting; equal by default
+   */
+  default LayerWeighting weighting() {
+    return LayerWeighting.EQUAL;
+  }
 
   /**
    * Spreads the student's layers evenly over the teacher's, last on last.
@@ -77,30 +112,41 @@ public interface LayerMapping {
   }
 
   /**
-   * Returns the pairs, checked against the layers that exist.
+   * Names layers that have no names of their own.
    *
-   * @param studentLayers the number of student layers
-   * @param teacherLayers the number of teacher layers
+   * @param layers the number of layers; at least 0
+   * @return {@code "0"}, {@code "1"} and so on
+   */
+  static List<String> numbered(int layers) {
+    return IntStream.range(0, layers).mapToObj(Integer::toString).toList();
+  }
+
+  /**
+   * Returns the pairs at a point of the run, checked against the layers that exist.
+   *
+   * @param studentLayers the names of the student's layers
+   * @param teacherLayers the names of the teacher's layers
+   * @param progress where the run stands
    * @return the pairs
    * @throws DistillationException if there is no pair, or a layer does not exist
    */
-  default List<LayerPair> checkedPairs(int studentLayers, int teacherLayers) {
-    List<LayerPair> pairs = pairs(studentLayers, teacherLayers);
-    boolean valid =
-        pairs != null
-            && !pairs.isEmpty()
-            && pairs.stream()
-                .allMatch(p -> p.student() < studentLayers && p.teacher() < teacherLayers);
-    if (!valid) {
-      throw new DistillationException(
-          "layerMapping must pair student layers 0 to "
-              + (studentLayers - 1)
-              + " with teacher layers 0 to "
-              + (teacherLayers - 1)
-              + " but was "
-              + pairs
-              + "; count layers from 0");
-    }
-    return pairs;
+  default List<LayerPair> checkedPairs(
+      List<String> studentLayers, List<String> teacherLayers, Progress progress) {
+    return CheckedPairs.check(
+        pairs(studentLayers, teacherLayers, progress), studentLayers, teacherLayers);
+  }
+
+  /**
+   * Returns all pairs that may come up, checked against the layers that exist.
+   *
+   * @param studentLayers the names of the student's layers
+   * @param teacherLayers the names of the teacher's layers
+   * @return the pairs
+   * @throws DistillationException if there is no pair, or a layer does not exist
+   */
+  default List<LayerPair> checkedCandidates(
+      List<String> studentLayers, List<String> teacherLayers) {
+    return CheckedPairs.check(
+        candidates(studentLayers, teacherLayers), studentLayers, teacherLayers);
   }
 }

@@ -143,27 +143,15 @@ public final class BlockModel implements SignalModel {
   }
 
   private Signals merge(Signals outputs, Map<String, NDArray> tapped) {
-    Signals.Builder merged = Signals.builder();
-    if (outputs.kinds().contains(SignalKind.LOGITS)) {
-      merged.logits(outputs.logits());
-    }
-    outputs.mask().ifPresent(merged::mask);
+    Signals.Builder merged = outputs.toBuilder();
     List<NDArray> hidden = new ArrayList<>();
     for (String name : taps.hiddenStateNames()) {
       hidden.add(tapped(name, tapped));
     }
-    if (hidden.isEmpty() && outputs.kinds().contains(SignalKind.HIDDEN_STATES)) {
-      hidden.addAll(outputs.hiddenStates());
+    if (!hidden.isEmpty()) {
+      merged.hiddenStates(hidden).layerNames(taps.hiddenStateNames());
     }
-    merged.hiddenStates(hidden);
-    if (outputs.kinds().contains(SignalKind.ATTENTION_SCORES)) {
-      merged.attentionScores(outputs.attentionScores());
-    }
-    if (taps.embeddingName().isPresent()) {
-      merged.embedding(tapped(taps.embeddingName().get(), tapped));
-    } else if (outputs.kinds().contains(SignalKind.EMBEDDING)) {
-      merged.embedding(outputs.embedding());
-    }
+    taps.embeddingName().ifPresent(name -> merged.embedding(tapped(name, tapped)));
     return merged.build();
   }
 

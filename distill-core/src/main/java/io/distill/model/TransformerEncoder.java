@@ -120,7 +120,11 @@ public record TransformerEncoder(
     return classes == 0
         ? ImmutableSet.of(
             SignalKind.EMBEDDING, SignalKind.HIDDEN_STATES, SignalKind.ATTENTION_SCORES)
-        : ImmutableSet.copyOf(SignalKind.values());
+        : ImmutableSet.of(
+            SignalKind.LOGITS,
+            SignalKind.EMBEDDING,
+            SignalKind.HIDDEN_STATES,
+            SignalKind.ATTENTION_SCORES);
   }
 
   @Override

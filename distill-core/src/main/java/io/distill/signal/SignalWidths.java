@@ -12,37 +12,40 @@ import org.jspecify.annotations.Nullable;
  *
  * @param classes the number of classes {@code C}; empty if there are no logits
  * @param embedding the width {@code D} of the embedding; empty if there is none
- * @param hiddenStates the width of each layer's hidden states; empty if there are none
- * @param attentionHeads the number of heads of each layer; empty if there are no attention scores
+ * @param hiddenStates the width of each layer's hidden states, of convolutional ones the number of
+ *     channels; empty if there are none
+ * @param attentionHeads the number of heads of each layer; empty if there are no attention scores,
+ *     queries, keys or values
+ * @param layerNames the names of the layers, first to last
  */
 public record SignalWidths(
     OptionalInt classes,
     OptionalInt embedding,
     List<Integer> hiddenStates,
-    List<Integer> attentionHeads) {
+    List<Integer> attentionHeads,
+    List<String> layerNames) {
+
+  private static final int CONVOLUTIONAL = 4;
+  private static final List<SignalKind> HEADED =
+      List.of(SignalKind.ATTENTION_SCORES, SignalKind.QUERIES, SignalKind.KEYS, SignalKind.VALUES);
 
   /**
    * Copies the lists.
    *
    * @param classes the number of classes {@code C}; empty if there are no logits
    * @param embedding the width {@code D} of the embedding; empty if there is none
-   * @param hiddenStates the width of each layer's hidden states; empty if there are none
-   * @param attentionHeads the number of heads of each layer; empty if there are no attention scores
+   * @param hiddenStates the width of each layer's hidden states, of convolutional ones the number
+   *     of channels; empty if there are none
+   * @param attentionHeads the number of heads of each layer; empty if there are no attention
+   *     scores, queries, keys or values
+   * @param layerNames the names of the layers, first to last
    */
   public SignalWidths {
     requireNonNull(classes, "classes");
     requireNonNull(embedding, "embedding");
     hiddenStates = List.copyOf(hiddenStates);
     attentionHeads = List.copyOf(attentionHeads);
-  }
-
-  /**
-   * Counts the layers that a layer mapping can name.
-   *
-   * @return the number of hidden states, or of attention scores if there are no hidden states
-   */
-  public int layers() {
-    return hiddenStates.isEmpty() ? attentionHeads.size() : hiddenStates.size();
+    layerNames = List.copyOf(layerNames);
   }
 
   /**
@@ -56,13 +59,27 @@ public record SignalWidths(
         width(signals.kinds().contains(SignalKind.LOGITS) ? signals.logits() : null),
         width(signals.kinds().contains(SignalKind.EMBEDDING) ? signals.embedding() : null),
         signals.kinds().contains(SignalKind.HIDDEN_STATES)
-            ? signals.hiddenStates().stream().map(SignalWidths::lastDimension).toList()
+            ? signals.hiddenStates().stream().map(SignalWidths::channels).toList()
             : List.of(),
-        signals.kinds().contains(SignalKind.ATTENTION_SCORES)
-            ? signals.attentionScores().stream()
-                .map(scores -> Math.toIntExact(scores.getShape().get(1)))
-                .toList()
-            : List.of());
+        heads(signals),
+        signals.layerNames());
+  }
+
+  private static List<Integer> heads(Signals signals) {
+    for (SignalKind kind : HEADED) {
+      if (signals.kinds().contains(kind)) {
+        return signals.layers(kind).stream()
+            .map(array -> Math.toIntExact(array.getShape().get(1)))
+            .toList();
+      }
+    }
+    return List.of();
+  }
+
+  private static int channels(NDArray array) {
+    return array.getShape().dimension() == CONVOLUTIONAL
+        ? Math.toIntExact(array.getShape().get(1))
+        : lastDimension(array);
   }
 
   private static OptionalInt width(@Nullable NDArray array) {

@@ -1,39 +1,55 @@
 package io.distill.signal;
 
+import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
 import ai.djl.ndarray.NDArray;
+import com.google.common.collect.Sets;
 import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import io.distill.exception.DistillationException;
 import java.util.Collections;
+import java.util.EnumMap;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.UnaryOperator;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a model says about a batch: logits, embedding, hidden states, attention scores, each by its
- * usual name.
+ * What a model says about a batch: logits, embedding, hidden states, attention scores and more,
+ * each by its usual name.
  *
  * <p>The arrays belong to the manager of the batch and die with the step; a signal that must live
  * longer is copied.
  */
 public final class Signals {
 
+  /** The kinds that come one a layer. */
+  public static final Set<SignalKind> LAYERED =
+      Sets.immutableEnumSet(
+          SignalKind.HIDDEN_STATES,
+          SignalKind.ATTENTION_SCORES,
+          SignalKind.QUERIES,
+          SignalKind.KEYS,
+          SignalKind.VALUES);
+
   private final @Nullable NDArray logits;
   private final @Nullable NDArray embedding;
-  private final List<NDArray> hiddenStates;
-  private final List<NDArray> attentionScores;
+  private final Map<SignalKind, List<NDArray>> layers;
+  private final @Nullable LogitFactors logitFactors;
   private final @Nullable NDArray mask;
+  private final List<String> layerNames;
 
   private Signals(Builder builder) {
     this.logits = builder.logits;
     this.embedding = builder.embedding;
-    this.hiddenStates = builder.hiddenStates;
-    this.attentionScores = builder.attentionScores;
+    this.layers = new EnumMap<>(builder.layers);
+    this.logitFactors = builder.logitFactors;
     this.mask = builder.mask;
+    this.layerNames = builder.layerNames;
   }
 
   /**
@@ -67,11 +83,9 @@ public final class Signals {
     if (embedding != null) {
       kinds.add(SignalKind.EMBEDDING);
     }
-    if (!hiddenStates.isEmpty()) {
-      kinds.add(SignalKind.HIDDEN_STATES);
-    }
-    if (!attentionScores.isEmpty()) {
-      kinds.add(SignalKind.ATTENTION_SCORES);
+    kinds.addAll(layers.keySet());
+    if (logitFactors != null) {
+      kinds.add(SignalKind.LOGIT_FACTORS);
     }
     return Collections.unmodifiableSet(kinds);
   }
@@ -79,7 +93,7 @@ public final class Signals {
   /**
    * Returns the class scores.
    *
-   * @return logits, {@code [N, C]}
+   * @return logits, {@code [N, C]}, or {@code [N, L, V]} of a language model
    * @throws DistillationException if the model gave none
    */
   public NDArray logits() {
@@ -99,11 +113,12 @@ public final class Signals {
   /**
    * Returns the outputs of the layers.
    *
-   * @return hidden states, first layer to last, {@code [N, L, D]} or {@code [N, D]} each
+   * @return hidden states, first layer to last, {@code [N, L, D]}, {@code [N, D]} or {@code [N, C,
+   *     H, W]} each
    * @throws DistillationException if the model gave none
    */
   public List<NDArray> hiddenStates() {
-    return present(hiddenStates.isEmpty() ? null : hiddenStates, SignalKind.HIDDEN_STATES);
+    return layers(SignalKind.HIDDEN_STATES);
   }
 
   /**
@@ -113,7 +128,80 @@ public final class Signals {
    * @throws DistillationException if the model gave none
    */
   public List<NDArray> attentionScores() {
-    return present(attentionScores.isEmpty() ? null : attentionScores, SignalKind.ATTENTION_SCORES);
+    return layers(SignalKind.ATTENTION_SCORES);
+  }
+
+  /**
+   * Returns the queries of self-attention.
+   *
+   * @return queries, first layer to last, {@code [N, H, L, D / H]} each
+   * @throws DistillationException if the model gave none
+   */
+  public List<NDArray> queries() {
+    return layers(SignalKind.QUERIES);
+  }
+
+  /**
+   * Returns the keys of self-attention.
+   *
+   * @return keys, first layer to last, {@code [N, H, L, D / H]} each
+   * @throws DistillationException if the model gave none
+   */
+  public List<NDArray> keys() {
+    return layers(SignalKind.KEYS);
+  }
+
+  /**
+   * Returns the values of self-attention.
+   *
+   * @return values, first layer to last, {@code [N, H, L, D / H]} each
+   * @throws DistillationException if the model gave none
+   */
+  public List<NDArray> values() {
+    return layers(SignalKind.VALUES);
+  }
+
+  /**
+   * Returns the signals that come one a layer.
+   *
+   * @param kind hidden states, attention scores, queries, keys or values
+   * @return the arrays, first layer to last
+   * @throws DistillationException if the model gave none
+   */
+  public List<NDArray> layers(SignalKind kind) {
+    return present(layers.get(requireNonNull(kind, "kind")), kind);
+  }
+
+  /**
+   * Returns the number of layers that a layer mapping can name.
+   *
+   * @return the number of hidden states, or else of attention scores, queries, keys or values; 0 if
+   *     there is none of them
+   */
+  public int layerCount() {
+    return layers.isEmpty() ? 0 : layers.values().iterator().next().size();
+  }
+
+  /**
+   * Returns the names of the layers that a layer mapping can name.
+   *
+   * @return one name a layer; their numbers, counted from 0, if the model did not name them
+   */
+  public List<String> layerNames() {
+    int count = layerCount();
+    return layerNames.size() == count
+        ? layerNames
+        : IntStream.range(0, count).mapToObj(Integer::toString).toList();
+  }
+
+  /**
+   * Returns the logits of a language model as two factors.
+   *
+   * @return last hidden states and output embedding
+   * @throws DistillationException if the model gave none
+   */
+  public LogitFactors logitFactors() {
+    return present(logitFactors, SignalKind.LOGIT_FACTORS);
   }
 
   /**
@@ -126,6 +214,22 @@ public final class Signals {
   }
 
   /**
+   * Returns a builder that starts with these signals.
+   *
+   * @return a builder, to change some of them
+   */
+  public Builder toBuilder() {
+    Builder builder = new Builder();
+    builder.logits = logits;
+    builder.embedding = embedding;
+    builder.layers.putAll(layers);
+    builder.logitFactors = logitFactors;
+    builder.mask = mask;
+    builder.layerNames = layerNames;
+    return builder;
+  }
+
+  /**
    * Applies an operation to every array.
    *
    * @param operation what to do, such as moving to a device
@@ -135,9 +239,11 @@ public final class Signals {
     Builder builder = new Builder();
     builder.logits = logits == null ? null : operation.apply(logits);
     builder.embedding = embedding == null ? null : operation.apply(embedding);
-    builder.hiddenStates = hiddenStates.stream().map(operation).toList();
-    builder.attentionScores = attentionScores.stream().map(operation).toList();
+    layers.forEach(
+        (kind, arrays) -> builder.layers.put(kind, arrays.stream().map(operation).toList()));
+    builder.logitFactors = logitFactors == null ? null : logitFactors.map(operation);
     builder.mask = mask == null ? null : operation.apply(mask);
+    builder.layerNames = layerNames;
     return builder.build();
   }
 
@@ -162,9 +268,10 @@ public final class Signals {
   public static final class Builder {
     private @Nullable NDArray logits;
     private @Nullable NDArray embedding;
-    private List<NDArray> hiddenStates = List.of();
-    private List<NDArray> attentionScores = List.of();
+    private final Map<SignalKind, List<NDArray>> layers = new EnumMap<>(SignalKind.class);
+    private @Nullable LogitFactors logitFactors;
     private @Nullable NDArray mask;
+    private List<String> layerNames = List.of();
 
     private Builder() {}
 
@@ -200,8 +307,7 @@ public final class Signals {
      */
     @CanIgnoreReturnValue
     public Builder hiddenStates(List<NDArray> hiddenStates) {
-      this.hiddenStates = List.copyOf(requireNonNull(hiddenStates, "hiddenStates"));
-      return this;
+      return layers(SignalKind.HIDDEN_STATES, requireNonNull(hiddenStates, "hiddenStates"));
     }
 
     /**
@@ -212,7 +318,42 @@ public final class Signals {
      */
     @CanIgnoreReturnValue
     public Builder attentionScores(List<NDArray> attentionScores) {
-      this.attentionScores = List.copyOf(requireNonNull(attentionScores, "attentionScores"));
+      return layers(
+          SignalKind.ATTENTION_SCORES, requireNonNull(attentionScores, "attentionScores"));
+    }
+
+    /**
+     * Sets signals that come one a layer.
+     *
+     * @param kind hidden states, attention scores, queries, keys or values
+     * @param arrays the arrays, first layer to last; none removes the kind
+     * @return this builder
+     * @throws IllegalArgumentException if the kind is one array and not one a layer
+     */
+    @CanIgnoreReturnValue
+    public Builder layers(SignalKind kind, List<NDArray> arrays) {
+      checkArgument(
+          LAYERED.contains(requireNonNull(kind, "kind")),
+          "kind must be one of %s but was %s",
+          LAYERED,
+          kind);
+      if (requireNonNull(arrays, "arrays").isEmpty()) {
+        layers.remove(kind);
+      } else {
+        layers.put(kind, List.copyOf(arrays));
+      }
+      return this;
+    }
+
+    /**
+     * Sets the logits of a language model as two factors.
+     *
+     * @param logitFactors last hidden states and output embedding
+     * @return this builder
+     */
+    @CanIgnoreReturnValue
+    public Builder logitFactors(LogitFactors logitFactors) {
+      this.logitFactors = requireNonNull(logitFactors, "logitFactors");
       return this;
     }
 
@@ -225,6 +366,18 @@ public final class Signals {
     @CanIgnoreReturnValue
     public Builder mask(NDArray mask) {
       this.mask = requireNonNull(mask, "mask");
+      return this;
+    }
+
+    /**
+     * Names the layers, so that a layer mapping can.
+     *
+     * @param layerNames one name a layer, first to last; default their numbers
+     * @return this builder
+     */
+    @CanIgnoreReturnValue
+    public Builder layerNames(List<String> layerNames) {
+      this.layerNames = List.copyOf(requireNonNull(layerNames, "layerNames"));
       return this;
     }
 

@@ -10,7 +10,6 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.distill.internal.NativeEngine;
 import io.distill.mapping.LayerMapping;
-import io.distill.mapping.LayerPair;
 import io.distill.schedule.Progress;
 import io.distill.schedule.TemperatureSchedule;
 import io.distill.signal.SignalKind;
@@ -147,7 +146,7 @@ class DistillationLossTest {
     assertNamed("weight", () -> ONE.weighted((ToDoubleFunction<Progress>) null));
     assertNamed("other", () -> ONE.plus(null));
     assertNamed("name", () -> ONE.named(null));
-    assertNamed("temperature", () -> ONE.atTemperature(null));
+    assertNamed("temperature", () -> ONE.atTemperature((TemperatureSchedule) null));
     assertNamed("mapping", () -> ONE.onLayers(null));
     assertNamed("name", () -> new LossTerm(null, progress -> 1, ONE));
     assertNamed("weight", () -> new LossTerm("a", null, ONE));
@@ -297,18 +296,28 @@ class DistillationLossTest {
   private record Declared(LayerMapping mapping, List<String> names) implements LossSetup {
     @Override
     public SignalWidths student() {
-      return new SignalWidths(OptionalInt.empty(), OptionalInt.empty(), List.of(1, 1), List.of());
+      return new SignalWidths(
+          OptionalInt.empty(), OptionalInt.empty(), List.of(1, 1), List.of(), List.of("0", "1"));
     }
 
     @Override
     public SignalWidths teacher() {
       return new SignalWidths(
-          OptionalInt.empty(), OptionalInt.empty(), List.of(1, 1, 1, 1), List.of());
+          OptionalInt.empty(),
+          OptionalInt.empty(),
+          List.of(1, 1, 1, 1),
+          List.of(),
+          LayerMapping.numbered(4));
     }
 
     @Override
-    public List<LayerPair> layerPairs() {
-      return mapping.checkedPairs(2, 4);
+    public int rows() {
+      return 3;
+    }
+
+    @Override
+    public LayerMapping layerMapping() {
+      return mapping;
     }
 
     @Override
@@ -323,6 +332,16 @@ class DistillationLossTest {
 
     @Override
     public void parameter(String name, Shape shape, float value) {
+      names.add(name);
+    }
+
+    @Override
+    public void buffer(String name, Shape shape) {
+      names.add(name);
+    }
+
+    @Override
+    public void buffer(String name, Shape shape, float value) {
       names.add(name);
     }
   }

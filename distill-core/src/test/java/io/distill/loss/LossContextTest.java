@@ -15,6 +15,7 @@ import io.distill.mapping.LayerMapping;
 import io.distill.mapping.LayerPair;
 import io.distill.schedule.Progress;
 import io.distill.schedule.TemperatureSchedule;
+import io.distill.signal.LogitFactors;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import java.util.List;
@@ -81,8 +82,8 @@ class LossContextTest {
     assertThat(context.progress()).isEqualTo(progress);
     assertThat(context.hasParameter("w")).isTrue();
     assertThat(context.parameter("w")).isSameAs(weight);
-    assertThat(context.withParameters(Map.of()).hasParameter("w")).isFalse();
-    assertThat(context.withParameters(Map.of()).sampleIds()).containsExactly("a", "b");
+    assertThat(context.withState(LossState.none()).hasParameter("w")).isFalse();
+    assertThat(context.withState(LossState.none()).sampleIds()).containsExactly("a", "b");
   }
 
   @Test
@@ -164,7 +165,7 @@ class LossContextTest {
   void partsOfAStep_weightedByRows_addUpToItsMeans() {
     // 3 rows, 2 of them labelled, and 5 tokens in the step; this batch has 2 rows, 1 label, 3
     // tokens
-    LossContext.StepCounts step = new LossContext.StepCounts(3, 2, 5);
+    LossContext.StepCounts step = new LossContext.StepCounts(3, 2, 5, 0);
     LossContext rows = context(2).labels(manager.create(new long[] {-1, 1})).step(step).build();
     LossContext tokens = LossContext.builder(tokens(), Signals.none()).step(step).build();
     float share = 2f / 3;
@@ -179,7 +180,7 @@ class LossContextTest {
 
   @Test
   void stepWithoutLabelsOrTokens_isZero() {
-    LossContext.StepCounts step = new LossContext.StepCounts(2, 0, 0);
+    LossContext.StepCounts step = new LossContext.StepCounts(2, 0, 0, 0);
     LossContext rows = context(2).labels(manager.create(new long[] {-1, -1})).step(step).build();
     assertThat(rows.meanOverLabelledRows(array(1, 2)).getFloat()).isZero();
   }
@@ -212,12 +213,153 @@ class LossContextTest {
       switch (kind) {
         case LOGITS -> student.logits(two);
         case EMBEDDING -> student.embedding(two);
-        case HIDDEN_STATES -> student.hiddenStates(List.of(two));
-        case ATTENTION_SCORES -> student.attentionScores(List.of(two));
+        case LOGIT_FACTORS -> student.logitFactors(new LogitFactors(two, two));
+        default -> student.layers(kind, List.of(two));
       }
       LossContext context = LossContext.builder(student.build(), Signals.none()).build();
       assertThat(context.meanOverRows(perRow).getFloat()).as(kind.name()).isEqualTo(2);
     }
+  }
+
+  @Test
+  void tokens_areTheOnesThatFollowAndCount() {
+    NDArray logits = manager.arange(24f).reshape(2, 3, 4);
+    NDArray labels = manager.create(new long[] {9, 7, -1, 9, 5, 6}, new Shape(2, 3));
+    Signals signals = Signals.builder().logits(logits).build();
+    LossContext tokens = LossContext.builder(signals, signals).labels(labels).build().tokens();
+    assertThat(tokens.labels().toLongArray()).containsExactly(7, 5, 6);
+    assertThat(tokens.student().logits())
+        .isEqualTo(logits.reshape(6, 4).get(manager.create(new long[] {0, 3, 4})));
+    assertThat(tokens.teacher().logits()).isEqualTo(tokens.student().logits());
+    assertThat(tokens.meanOverRows(array(1, 2, 6)).getFloat()).isEqualTo(3);
+    assertThat(tokens.meanOverLabelledRows(array(1, 2, 6)).getFloat()).isEqualTo(3);
+  }
+
+  @Test
+  void tokens_withoutLabels_areThoseOfTheMask() {
+    NDArray states = manager.arange(24f).reshape(2, 3, 4);
+    NDArray mask = manager.create(new long[] {1, 1, 0, 1, 1, 1}, new Shape(2, 3));
+    NDArray weight = manager.ones(new Shape(5, 4));
+    Signals signals =
+        Signals.builder().logitFactors(new LogitFactors(states, weight)).mask(mask).build();
+    LossContext tokens = LossContext.builder(signals, Signals.none()).build().tokens();
+    assertThat(tokens.student().logitFactors().states())
+        .isEqualTo(states.reshape(6, 4).get(manager.create(new long[] {0, 3, 4})));
+    assertThat(tokens.student().logitFactors().weight().getShape()).isEqualTo(new Shape(5, 4));
+    assertThat(tokens.hasLabels()).isFalse();
+  }
+
+  @Test
+  void tokensOfAPartOfAStep_addUpToTheMeanOverTheStep() {
+    NDArray logits = manager.ones(new Shape(2, 3, 4));
+    NDArray labels = manager.create(new long[] {0, 1, -1, 0, 1, 1}, new Shape(2, 3));
+    Signals signals = Signals.builder().logits(logits).build();
+    LossContext tokens =
+        LossContext.builder(signals, signals)
+            .labels(labels)
+            .step(new LossContext.StepCounts(8, 0, 0, 10))
+            .build()
+            .tokens();
+    // the loop weights this batch by 2 of 8 rows
+    assertThat(tokens.meanOverRows(array(10, 20, 30)).getFloat() * 2 / 8).isEqualTo(6);
+    assertThat(tokens.meanOverLabelledRows(array(10, 20, 30)).getFloat() * 2 / 8).isEqualTo(6);
+  }
+
+  @Test
+  void tokensOfWhichNoneCounts_areNoRows() {
+    Signals signals = Signals.builder().logits(manager.ones(new Shape(1, 2, 4))).build();
+    LossContext tokens =
+        LossContext.builder(signals, signals)
+            .labels(manager.create(new long[] {3, -1}, new Shape(1, 2)))
+            .build()
+            .tokens();
+    assertThat(tokens.student().logits().getShape()).isEqualTo(new Shape(0, 4));
+    assertThat(tokens.meanOverRows(tokens.student().logits().sum(new int[] {1})).getFloat())
+        .isZero();
+  }
+
+  @Test
+  void tokens_ofWrongShapes_areRefused() {
+    Signals rows = logits(2);
+    assertThatThrownBy(() -> LossContext.builder(rows, rows).build().tokens())
+        .isInstanceOf(DistillationException.class)
+        .hasMessageStartingWith(
+            "student logits must have shape (rows, tokens, vocabulary) but had (2, ");
+    Signals student = Signals.builder().logits(manager.ones(new Shape(1, 2, 4))).build();
+    Signals teacher = Signals.builder().logits(manager.ones(new Shape(1, 3, 4))).build();
+    LossContext.Builder builder = LossContext.builder(student, teacher);
+    assertThatThrownBy(() -> builder.build().tokens())
+        .hasMessage(
+            "labels or the student's token mask must say which tokens count but there is neither;"
+                + " give token labels, or a model with a mask");
+    builder.labels(manager.create(new long[] {1, 1}));
+    assertThatThrownBy(() -> builder.build().tokens())
+        .hasMessage(
+            "labels must have shape (1, 2), one a token, but had (2); give one label a token,"
+                + " negative where there is none");
+    builder.labels(manager.create(new long[] {1, 1}, new Shape(1, 2)));
+    assertThatThrownBy(() -> builder.build().tokens())
+        .hasMessage(
+            "teacher and student logits must have the same rows and tokens but were (1, 3, 4)"
+                + " (teacher) and (1, 2, 4) (student); give both models the same tokenizer, or use"
+                + " a loss across tokenizers");
+  }
+
+  @Test
+  void temperatures_areTheScheduleOrOneARow() {
+    LossContext context = context(2).temperature(at -> 3).build();
+    assertThat(context.temperatures().getShape()).isEqualTo(new Shape());
+    assertThat(context.temperatures().getFloat()).isEqualTo(3);
+    LossContext byRow = context.atTemperatures(manager.create(new float[] {1, 2}, new Shape(2, 1)));
+    assertThat(byRow.temperatures().toFloatArray()).containsExactly(1, 2);
+    assertThatThrownBy(byRow::temperature)
+        .isInstanceOf(DistillationException.class)
+        .hasMessage(
+            "temperature must be one number for this loss but differs row by row or is learned;"
+                + " read temperatures() in the loss, or give it a temperature schedule");
+    assertThat(byRow.scoped(at -> 5, null).temperature()).isEqualTo(5);
+    assertThatThrownBy(() -> context.atTemperatures(array(1, 2)))
+        .hasMessage(
+            "temperatures must have shape () or (2, 1) but had (2); give one temperature for all"
+                + " rows or one a row");
+  }
+
+  @Test
+  void temperatureOfARow_isThatOfItsTokens() {
+    NDArray labels = manager.create(new long[] {0, 1, -1, 0, 1, 1}, new Shape(2, 3));
+    Signals signals = Signals.builder().logits(manager.ones(new Shape(2, 3, 4))).build();
+    LossContext tokens =
+        LossContext.builder(signals, signals)
+            .labels(labels)
+            .build()
+            .atTemperatures(manager.create(new float[] {1, 2}, new Shape(2, 1)))
+            .tokens();
+    assertThat(tokens.temperatures().getShape()).isEqualTo(new Shape(3, 1));
+    assertThat(tokens.temperatures().toFloatArray()).containsExactly(1, 2, 2);
+  }
+
+  @Test
+  void buffers_areReadNowAndChangedLater() {
+    NDArray bank = manager.zeros(new Shape(3, 2));
+    LossState state = new LossState(Map.of(), Map.of("0.bank", bank));
+    LossContext context =
+        context(2).state(state).rowIndices(manager.create(new long[] {2, 0})).build().nested("0.");
+    assertThat(context.buffer("bank")).isSameAs(bank);
+    context.updateRows("bank", context.rowIndices(), manager.ones(new Shape(2, 2)));
+    context.update("bank", manager.ones(new Shape(3, 2)));
+    assertThat(bank.sum().getFloat()).isZero();
+    assertThat(state.updates()).extracting(LossState.Update::buffer).containsOnly("0.bank");
+    assertThat(state.updates().get(0).rows().toLongArray()).containsExactly(2, 0);
+    assertThat(state.updates().get(1).rows()).isNull();
+    assertThatThrownBy(() -> context.update("bank", manager.ones(new Shape(2, 2))))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("update of buffer bank must have shape (3, 2) but had (2, 2)");
+    assertThatThrownBy(() -> context.buffer("other"))
+        .hasMessage("buffer other must be declared in prepare(LossSetup) but only [bank] are");
+    assertThatThrownBy(() -> context(1).build().rowIndices())
+        .isInstanceOf(DistillationException.class)
+        .hasMessage(
+            "row indices must be known but this context has none; give them to its builder");
   }
 
   @Test

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.distill.exception.DistillationException;
+import io.distill.schedule.Progress;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -12,8 +13,15 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 class LayerMappingTest {
 
+  private static final Progress START = new Progress(0, 0, 10, 1);
+
+  private static List<LayerPair> checked(LayerMapping mapping, int students, int teachers) {
+    return mapping.checkedPairs(
+        LayerMapping.numbered(students), LayerMapping.numbered(teachers), START);
+  }
+
   private static List<Integer> teachers(LayerMapping mapping, int students, int teachers) {
-    return mapping.checkedPairs(students, teachers).stream().map(LayerPair::teacher).toList();
+    return checked(mapping, students, teachers).stream().map(LayerPair::teacher).toList();
   }
 
   @ParameterizedTest(name = "{0} on {1}: {2}")
@@ -41,7 +49,7 @@ class LayerMappingTest {
   void uniform_ofAnyDepths_isSortedAndEndsLastOnLast() {
     for (int students = 1; students <= 30; students++) {
       for (int teachers = 1; teachers <= 30; teachers++) {
-        List<LayerPair> pairs = LayerMapping.uniform().checkedPairs(students, teachers);
+        List<LayerPair> pairs = checked(LayerMapping.uniform(), students, teachers);
         assertThat(pairs).hasSize(students);
         for (int i = 0; i < students; i++) {
           assertThat(pairs.get(i).student()).isEqualTo(i);
@@ -59,14 +67,14 @@ class LayerMappingTest {
 
   @Test
   void last_pairsTheLastLayers() {
-    assertThat(LayerMapping.last().checkedPairs(3, 12)).containsExactly(new LayerPair(2, 11));
+    assertThat(checked(LayerMapping.last(), 3, 12)).containsExactly(new LayerPair(2, 11));
   }
 
   @Test
   void first_pairsAsManyAsBothHave() {
-    assertThat(LayerMapping.first().checkedPairs(3, 2))
+    assertThat(checked(LayerMapping.first(), 3, 2))
         .containsExactly(new LayerPair(0, 0), new LayerPair(1, 1));
-    assertThat(LayerMapping.first().checkedPairs(1, 12)).containsExactly(new LayerPair(0, 0));
+    assertThat(checked(LayerMapping.first(), 1, 12)).containsExactly(new LayerPair(0, 0));
   }
 
   @Test
@@ -74,7 +82,7 @@ class LayerMappingTest {
     LayerPair[] pairs = {new LayerPair(0, 5), new LayerPair(1, 3)};
     LayerMapping mapping = LayerMapping.of(pairs);
     pairs[0] = new LayerPair(0, 0);
-    assertThat(mapping.checkedPairs(2, 6)).hasToString("[0 <- 5, 1 <- 3]");
+    assertThat(checked(mapping, 2, 6)).hasToString("[0 <- 5, 1 <- 3]");
   }
 
   @Test
@@ -90,19 +98,19 @@ class LayerMappingTest {
   @Test
   void lambda_isAMapping() {
     LayerMapping mapping = (students, teachers) -> List.of(new LayerPair(0, teachers / 2));
-    assertThat(mapping.checkedPairs(4, 12)).containsExactly(new LayerPair(0, 6));
+    assertThat(checked(mapping, 4, 12)).containsExactly(new LayerPair(0, 6));
   }
 
   @Test
   void checkedPairs_toMissingLayer_namesBothRanges() {
     LayerMapping tooDeepTeacher = LayerMapping.of(new LayerPair(1, 12));
-    assertThatThrownBy(() -> tooDeepTeacher.checkedPairs(2, 12))
+    assertThatThrownBy(() -> checked(tooDeepTeacher, 2, 12))
         .isInstanceOf(DistillationException.class)
         .hasMessage(
             "layerMapping must pair student layers 0 to 1 with teacher layers 0 to 11 but was"
                 + " [1 <- 12]; count layers from 0");
     LayerMapping tooDeepStudent = LayerMapping.of(new LayerPair(2, 0));
-    assertThatThrownBy(() -> tooDeepStudent.checkedPairs(2, 12))
+    assertThatThrownBy(() -> checked(tooDeepStudent, 2, 12))
         .hasMessage(
             "layerMapping must pair student layers 0 to 1 with teacher layers 0 to 11 but was"
                 + " [2 <- 0]; count layers from 0");
@@ -111,12 +119,12 @@ class LayerMappingTest {
   @Test
   void checkedPairs_ofNothing_isRefused() {
     LayerMapping empty = (students, teachers) -> List.of();
-    assertThatThrownBy(() -> empty.checkedPairs(1, 2))
+    assertThatThrownBy(() -> checked(empty, 1, 2))
         .hasMessage(
             "layerMapping must pair student layers 0 to 0 with teacher layers 0 to 1 but was [];"
                 + " count layers from 0");
     LayerMapping broken = (students, teachers) -> null;
-    assertThatThrownBy(() -> broken.checkedPairs(1, 2))
+    assertThatThrownBy(() -> checked(broken, 1, 2))
         .isInstanceOf(DistillationException.class)
         .hasMessageContaining("but was null");
   }

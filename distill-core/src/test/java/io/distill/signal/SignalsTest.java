@@ -35,6 +35,10 @@ class SignalsTest {
         .embedding(ones(2, 4))
         .hiddenStates(List.of(ones(2, 5, 6), ones(2, 5, 7)))
         .attentionScores(List.of(ones(2, 8, 5, 5)))
+        .layers(SignalKind.QUERIES, List.of(ones(2, 8, 5, 1), ones(2, 8, 5, 1)))
+        .layers(SignalKind.KEYS, List.of(ones(2, 8, 5, 2)))
+        .layers(SignalKind.VALUES, List.of(ones(2, 8, 5, 3)))
+        .logitFactors(new LogitFactors(ones(2, 5, 6), ones(9, 6)))
         .mask(ones(2, 5))
         .build();
   }
@@ -48,6 +52,37 @@ class SignalsTest {
         .containsExactly(SignalKind.EMBEDDING);
     assertThatThrownBy(() -> full().kinds().clear())
         .isInstanceOf(UnsupportedOperationException.class);
+  }
+
+  @Test
+  void layers_areNumberedUnlessNamed() {
+    assertThat(full().layerNames()).containsExactly("0", "1");
+    assertThat(full().toBuilder().layerNames(List.of("a", "b")).build().layerNames())
+        .containsExactly("a", "b");
+    assertThat(full().toBuilder().layerNames(List.of("a")).build().layerNames())
+        .as("names of another number of layers")
+        .containsExactly("0", "1");
+    assertThat(Signals.none().layerNames()).isEmpty();
+    assertThat(Signals.none().layerCount()).isZero();
+    assertThatThrownBy(() -> Signals.builder().layers(SignalKind.LOGITS, List.of(ones(1, 1))))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "kind must be one of [HIDDEN_STATES, ATTENTION_SCORES, QUERIES, KEYS, VALUES] but was"
+                + " LOGITS");
+  }
+
+  @Test
+  void toBuilder_keepsEverythingElse() {
+    Signals changed = full().toBuilder().logits(ones(2, 9)).hiddenStates(List.of()).build();
+    assertThat(changed.logits().getShape()).isEqualTo(new Shape(2, 9));
+    assertThat(changed.kinds())
+        .doesNotContain(SignalKind.HIDDEN_STATES)
+        .contains(SignalKind.EMBEDDING, SignalKind.QUERIES, SignalKind.LOGIT_FACTORS);
+    assertThat(changed.mask()).isPresent();
+    assertThat(changed.queries()).hasSize(2);
+    assertThat(changed.keys().get(0).getShape()).isEqualTo(new Shape(2, 8, 5, 2));
+    assertThat(changed.values().get(0).getShape()).isEqualTo(new Shape(2, 8, 5, 3));
+    assertThat(changed.logitFactors().weight().getShape()).isEqualTo(new Shape(9, 6));
   }
 
   @Test
@@ -99,6 +134,12 @@ class SignalsTest {
             new Shape(2, 5, 6),
             new Shape(2, 5, 7),
             new Shape(2, 8, 5, 5),
+            new Shape(2, 8, 5, 1),
+            new Shape(2, 8, 5, 1),
+            new Shape(2, 8, 5, 2),
+            new Shape(2, 8, 5, 3),
+            new Shape(2, 5, 6),
+            new Shape(9, 6),
             new Shape(2, 5));
     assertThat(mapped.kinds()).containsExactlyInAnyOrder(SignalKind.values());
     assertThat(mapped.logits().getFloat(0, 0)).isEqualTo(2);
@@ -139,20 +180,27 @@ class SignalsTest {
   void widths_areLastDimensionsAndHeads() {
     assertThat(SignalWidths.of(full()))
         .isEqualTo(
-            new SignalWidths(OptionalInt.of(3), OptionalInt.of(4), List.of(6, 7), List.of(8)));
+            new SignalWidths(
+                OptionalInt.of(3),
+                OptionalInt.of(4),
+                List.of(6, 7),
+                List.of(8),
+                List.of("0", "1")));
     assertThat(SignalWidths.of(Signals.none()))
         .isEqualTo(
-            new SignalWidths(OptionalInt.empty(), OptionalInt.empty(), List.of(), List.of()));
+            new SignalWidths(
+                OptionalInt.empty(), OptionalInt.empty(), List.of(), List.of(), List.of()));
   }
 
   @Test
   void widths_copyTheirLists() {
     List<Integer> layers = new ArrayList<>(List.of(6));
     SignalWidths widths =
-        new SignalWidths(OptionalInt.empty(), OptionalInt.empty(), layers, List.of());
+        new SignalWidths(OptionalInt.empty(), OptionalInt.empty(), layers, List.of(), List.of());
     layers.add(7);
     assertThat(widths.hiddenStates()).containsExactly(6);
-    assertThatThrownBy(() -> new SignalWidths(null, OptionalInt.empty(), List.of(), List.of()))
+    assertThatThrownBy(
+            () -> new SignalWidths(null, OptionalInt.empty(), List.of(), List.of(), List.of()))
         .isInstanceOf(NullPointerException.class)
         .hasMessage("classes");
   }

@@ -26,6 +26,9 @@ public final class Losses {
 
   private Losses() {}
 
+  // ---------------------------------------------------------------- logit: soft targets and
+  // divergences
+
   /**
    * Matches the student's tempered class distribution to the teacher's, at the run's temperature.
    *
@@ -78,6 +81,11 @@ public final class Losses {
     return new HardLabels();
   }
 
+  // ---------------------------------------------------------------- logit: decoupled, ranked,
+  // corrected
+
+  // ---------------------------------------------------------------- feature
+
   /**
    * Draws the student's hidden states to the teacher's on the layers of the layer mapping.
    *
@@ -99,6 +107,12 @@ public final class Losses {
     return new HiddenStateMse();
   }
 
+  // ---------------------------------------------------------------- attention
+
+  // ---------------------------------------------------------------- relation
+
+  // ---------------------------------------------------------------- contrastive
+
   /**
    * Turns the student's embedding into the direction of the teacher's.
    *
@@ -118,6 +132,10 @@ public final class Losses {
   public static DistillationLoss embeddingCosine() {
     return new EmbeddingCosine();
   }
+
+  // ---------------------------------------------------------------- sequence
+
+  // ---------------------------------------------------------------- composition
 
   /**
    * Adds soft targets and hard labels with the usual weights.

@@ -11,11 +11,15 @@ import io.distill.internal.HostMemoryScope;
 import io.distill.internal.NativeEngine;
 import io.distill.loss.DistillationLoss;
 import io.distill.loss.LossContext;
+import io.distill.loss.LossState;
 import io.distill.mapping.LayerMapping;
+import io.distill.schedule.Progress;
 import io.distill.schedule.TemperatureSchedule;
+import io.distill.signal.LogitFactors;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -23,163 +27,290 @@ import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
-/**
- * What one loss sees of one batch, in host memory.
- *
- * @param kind the kind of signal on both sides
- * @param student the student's arrays: one, or one a layer
- * @param teacher the teacher's arrays; empty if the loss needs no teacher
- * @param labels class indices; null if there are none
- * @param mask the student's real tokens; null if there are no tokens
- * @param parameters learned parameters by name
- * @param temperature the softmax temperature
- * @param mapping the layer mapping
- */
-record LossCase(
-    SignalKind kind,
-    List<Values> student,
-    List<Values> teacher,
-    @Nullable List<Integer> labels,
-    @Nullable Values mask,
-    Map<String, Values> parameters,
-    double temperature,
-    LayerMapping mapping) {
+/** What one loss sees of one batch, in host memory. Immutable. */
+final class LossCase {
 
-  /** The value of a loss and its gradients. */
-  record Outcome(double value, List<Values> gradients, Map<String, Values> parameterGradients) {}
+  /** One array of a model's signals; layers of a kind stand in their order. */
+  record Part(SignalKind kind, Values values, boolean byRow) {
+    static Part of(SignalKind kind, Values values) {
+      return new Part(kind, values, true);
+    }
+
+    Part with(Values other) {
+      return new Part(kind, other, byRow);
+    }
+
+    Part rows(int... rows) {
+      return byRow ? with(values.rows(rows)) : this;
+    }
+  }
+
+  /** The value of a loss, its gradients, and the changes of buffers that it asked for. */
+  record Outcome(
+      double value,
+      List<Values> gradients,
+      Map<String, Values> parameterGradients,
+      List<Change> changes) {}
+
+  /** A change of a buffer; rows are null for the whole buffer. */
+  record Change(String buffer, @Nullable List<Long> rows, Values value) {}
+
+  private List<Part> student = List.of();
+  private List<Part> teacher = List.of();
+  private @Nullable Values labels;
+  private @Nullable Values mask;
+  private Values indices = new Values(new double[0], 0);
+  private Map<String, Values> parameters = Map.of();
+  private Map<String, Values> buffers = Map.of();
+  private double temperature = 1;
+  private LayerMapping mapping = LayerMapping.uniform();
+  private Progress progress = new Progress(0, 0, 1, 0);
+
+  private LossCase() {}
+
+  private LossCase copy() {
+    LossCase copy = new LossCase();
+    copy.student = student;
+    copy.teacher = teacher;
+    copy.labels = labels;
+    copy.mask = mask;
+    copy.indices = indices;
+    copy.parameters = parameters;
+    copy.buffers = buffers;
+    copy.temperature = temperature;
+    copy.mapping = mapping;
+    copy.progress = progress;
+    return copy;
+  }
+
+  static LossCase of(List<Part> student, List<Part> teacher) {
+    LossCase made = new LossCase();
+    made.student = List.copyOf(student);
+    made.teacher = List.copyOf(teacher);
+    made.indices =
+        new Values(
+            IntStream.range(0, student.get(0).values().rows()).asDoubleStream().toArray(),
+            student.get(0).values().rows());
+    return made;
+  }
 
   static LossCase of(SignalKind kind, Values student, Values teacher) {
-    return new LossCase(
-        kind, List.of(student), List.of(teacher), null, null, Map.of(), 1, LayerMapping.uniform());
+    return of(List.of(Part.of(kind, student)), List.of(Part.of(kind, teacher)));
   }
 
   static LossCase layers(List<Values> student, List<Values> teacher, @Nullable Values mask) {
-    return new LossCase(
-        SignalKind.HIDDEN_STATES,
-        student,
-        teacher,
-        null,
-        mask,
-        Map.of(),
-        1,
-        LayerMapping.uniform());
+    return layers(SignalKind.HIDDEN_STATES, student, teacher, mask);
+  }
+
+  static LossCase layers(
+      SignalKind kind, List<Values> student, List<Values> teacher, @Nullable Values mask) {
+    return of(parts(kind, student), parts(kind, teacher)).withMask(mask);
   }
 
   static LossCase labelled(Values student, Integer... labels) {
-    return new LossCase(
-        SignalKind.LOGITS,
-        List.of(student),
-        List.of(),
-        List.of(labels),
-        null,
-        Map.of(),
-        1,
-        LayerMapping.uniform());
+    return of(List.of(Part.of(SignalKind.LOGITS, student)), List.of()).withLabels(labels);
   }
 
+  private static List<Part> parts(SignalKind kind, List<Values> values) {
+    return values.stream().map(each -> Part.of(kind, each)).toList();
+  }
+
+  List<Values> student() {
+    return student.stream().map(Part::values).toList();
+  }
+
+  List<Values> teacher() {
+    return teacher.stream().map(Part::values).toList();
+  }
+
+  List<Part> studentParts() {
+    return student;
+  }
+
+  List<Part> teacherParts() {
+    return teacher;
+  }
+
+  Map<String, Values> parameters() {
+    return parameters;
+  }
+
+  /** Replaces the student's arrays; their kinds stay. */
   LossCase withStudent(List<Values> other) {
-    return new LossCase(kind, other, teacher, labels, mask, parameters, temperature, mapping);
+    LossCase copy = copy();
+    copy.student = replaced(student, other);
+    return copy;
   }
 
+  /** Replaces the teacher's arrays; kinds stay, or are the student's where there were none. */
   LossCase withTeacher(List<Values> other) {
-    return new LossCase(kind, student, other, labels, mask, parameters, temperature, mapping);
+    LossCase copy = copy();
+    copy.teacher = replaced(teacher.size() == other.size() ? teacher : student, other);
+    return copy;
+  }
+
+  private static List<Part> replaced(List<Part> parts, List<Values> values) {
+    return IntStream.range(0, values.size())
+        .mapToObj(i -> parts.get(i).with(values.get(i)))
+        .toList();
   }
 
   LossCase withParameters(Map<String, Values> other) {
-    return new LossCase(kind, student, teacher, labels, mask, other, temperature, mapping);
+    LossCase copy = copy();
+    copy.parameters = other;
+    return copy;
+  }
+
+  LossCase withBuffers(Map<String, Values> other) {
+    LossCase copy = copy();
+    copy.buffers = other;
+    return copy;
+  }
+
+  LossCase withLabels(Integer... other) {
+    return withLabels(
+        new Values(List.of(other).stream().mapToDouble(i -> i).toArray(), other.length));
+  }
+
+  /** Sets labels {@code [N]} or {@code [N, L]}. */
+  LossCase withLabels(@Nullable Values other) {
+    LossCase copy = copy();
+    copy.labels = other;
+    return copy;
   }
 
   LossCase withMask(@Nullable Values other) {
-    return new LossCase(kind, student, teacher, labels, other, parameters, temperature, mapping);
+    LossCase copy = copy();
+    copy.mask = other;
+    return copy;
+  }
+
+  LossCase withIndices(Values other) {
+    LossCase copy = copy();
+    copy.indices = other;
+    return copy;
   }
 
   LossCase withMapping(LayerMapping other) {
-    return new LossCase(kind, student, teacher, labels, mask, parameters, temperature, other);
+    LossCase copy = copy();
+    copy.mapping = other;
+    return copy;
+  }
+
+  LossCase withProgress(Progress other) {
+    LossCase copy = copy();
+    copy.progress = other;
+    return copy;
   }
 
   LossCase atTemperature(double other) {
-    return new LossCase(kind, student, teacher, labels, mask, parameters, other, mapping);
+    LossCase copy = copy();
+    copy.temperature = other;
+    return copy;
   }
 
   LossCase mapStudent(UnaryOperator<Values> operation) {
-    return withStudent(student.stream().map(operation).toList());
+    return withStudent(student().stream().map(operation).toList());
   }
 
   LossCase mapTeacher(UnaryOperator<Values> operation) {
-    return withTeacher(teacher.stream().map(operation).toList());
+    return withTeacher(teacher().stream().map(operation).toList());
   }
 
   int size() {
-    return student.get(0).rows();
+    return student.get(0).values().rows();
   }
 
   LossCase rows(int... rows) {
-    return new LossCase(
-        kind,
-        student.stream().map(values -> values.rows(rows)).toList(),
-        teacher.stream().map(values -> values.rows(rows)).toList(),
-        labels == null ? null : IntStream.of(rows).mapToObj(labels::get).toList(),
-        mask == null ? null : mask.rows(rows),
-        parameters,
-        temperature,
-        mapping);
+    LossCase copy = copy();
+    copy.student = student.stream().map(part -> part.rows(rows)).toList();
+    copy.teacher = teacher.stream().map(part -> part.rows(rows)).toList();
+    copy.labels = labels == null ? null : labels.rows(rows);
+    copy.mask = mask == null ? null : mask.rows(rows);
+    copy.indices = indices.rows(rows);
+    return copy;
   }
 
   /** What a step of exactly this batch holds, as the training loop counts it. */
   LossContext.StepCounts counts() {
-    long labelled = labels == null ? 0 : labels.stream().filter(label -> label >= 0).count();
-    long tokens = 0;
-    if (mask != null) {
-      for (float token : mask.numbers()) {
-        tokens += token > 0 ? 1 : 0;
+    long labelled = 0;
+    long targets = 0;
+    if (labels != null) {
+      long[] shape = labels.shape();
+      double[] numbers = labels.doubles();
+      for (int i = 0; i < numbers.length; i++) {
+        labelled += numbers[i] >= 0 ? 1 : 0;
+        targets += numbers[i] >= 0 && shape.length == 2 && i % shape[1] > 0 ? 1 : 0;
       }
     }
-    return new LossContext.StepCounts(size(), labelled, tokens);
+    long tokens = 0;
+    if (mask != null) {
+      double[] numbers = mask.doubles();
+      long length = mask.shape()[1];
+      for (int i = 0; i < numbers.length; i++) {
+        tokens += numbers[i] > 0 ? 1 : 0;
+        targets += labels == null && numbers[i] > 0 && i % length > 0 ? 1 : 0;
+      }
+    }
+    return new LossContext.StepCounts(size(), labelled, tokens, targets);
   }
 
   Outcome evaluate(DistillationLoss loss) {
     return evaluate(loss, null, 1);
   }
 
+  Outcome evaluate(DistillationLoss loss, LossContext.@Nullable StepCounts step, float share) {
+    return evaluate(loss, step, share, DataType.FLOAT32);
+  }
+
   /**
-   * Computes value and gradients. Fails unless the value is a float32 scalar that is attached to
-   * the student, and unless the teacher is left without gradients.
+   * Computes value and gradients. Fails unless the value is a scalar of the type that is attached
+   * to the student, and unless the teacher is left without gradients.
    *
    * @param step the counts of the whole step; null for this batch alone
    * @param share the share of the step's rows, by which value and gradients are weighted
+   * @param type float32, as in a run, or float64, for finite differences
    */
   @SuppressWarnings("try") // the memory scope only has to be open
-  Outcome evaluate(DistillationLoss loss, LossContext.@Nullable StepCounts step, float share) {
+  Outcome evaluate(
+      DistillationLoss loss, LossContext.@Nullable StepCounts step, float share, DataType type) {
     NativeEngine.prepareThread();
     JniUtils.setGradMode(true);
     try (NDManager manager = NativeEngine.newManager(Device.cpu());
         HostMemoryScope memory = new HostMemoryScope()) {
-      List<NDArray> of = leaves(student, manager);
-      List<NDArray> from = leaves(teacher, manager);
+      List<NDArray> of = leaves(student, manager, type);
+      List<NDArray> from = leaves(teacher, manager, type);
       Map<String, NDArray> learned = new LinkedHashMap<>();
-      parameters.forEach((name, values) -> learned.put(name, leaf(values, manager)));
+      parameters.forEach((name, values) -> learned.put(name, leaf(values, manager, type)));
+      Map<String, NDArray> kept = new LinkedHashMap<>();
+      buffers.forEach((name, values) -> kept.put(name, values.toArray(manager, type)));
+      LossState state = new LossState(learned, kept);
       LossContext.Builder context =
           LossContext.builder(
-                  signals(of, mask == null ? null : mask.toArray(manager)), signals(from, null))
+                  signals(student, of, mask == null ? null : mask.toArray(manager, type)),
+                  signals(teacher, from, null))
               .temperature(TemperatureSchedule.constant(temperature))
               .layerMapping(mapping)
-              .parameters(learned);
+              .progress(progress)
+              .rowIndices(manager.create(indices.longs(), new Shape(indices.shape())))
+              .state(state);
       if (labels != null) {
-        long[] indices = labels.stream().mapToLong(Integer::longValue).toArray();
-        context.labels(manager.create(indices, new Shape(indices.length)));
+        context.labels(manager.create(labels.longs(), new Shape(labels.shape())));
       }
       if (step != null) {
         context.step(step);
       }
       NDArray value = loss.compute(context.build());
-      if (value.getDataType() != DataType.FLOAT32 || value.getShape().dimension() != 0) {
+      if (value.getDataType() != type || value.getShape().dimension() != 0) {
         throw new AssertionError(
-            "a loss must be a float32 scalar but was "
+            "a loss must be a "
+                + type
+                + " scalar but was "
                 + value.getDataType()
                 + " "
                 + value.getShape());
       }
-      NDArray seed = manager.full(new Shape(), share, DataType.FLOAT32);
+      NDArray seed = manager.full(new Shape(), share, type);
       // fails if the value is not attached to any leaf
       JniUtils.backward((PtNDArray) value, (PtNDArray) seed, false, false);
       for (NDArray array : from) {
@@ -189,10 +320,23 @@ record LossCase(
       }
       Map<String, Values> parameterGradients = new LinkedHashMap<>();
       learned.forEach((name, array) -> parameterGradients.put(name, gradient(array)));
+      List<Change> changes =
+          state.updates().stream()
+              .map(
+                  update ->
+                      new Change(
+                          update.buffer(),
+                          update.rows() == null
+                              ? null
+                              : Arrays.stream(update.rows().toLongArray()).boxed().toList(),
+                          values(update.value())))
+              .toList();
+      double number = type == DataType.FLOAT64 ? value.getDouble() : value.getFloat();
       return new Outcome(
-          share * (double) value.getFloat(),
+          share * number,
           of.stream().map(LossCase::gradient).toList(),
-          parameterGradients);
+          parameterGradients,
+          changes);
     }
   }
 
@@ -200,33 +344,47 @@ record LossCase(
     return evaluate(loss).value();
   }
 
-  private static List<NDArray> leaves(List<Values> values, NDManager manager) {
+  private static List<NDArray> leaves(List<Part> parts, NDManager manager, DataType type) {
     List<NDArray> leaves = new ArrayList<>();
-    values.forEach(each -> leaves.add(leaf(each, manager)));
+    parts.forEach(each -> leaves.add(leaf(each.values(), manager, type)));
     return leaves;
   }
 
-  private static NDArray leaf(Values values, NDManager manager) {
-    NDArray array = values.toArray(manager);
+  private static NDArray leaf(Values values, NDManager manager, DataType type) {
+    NDArray array = values.toArray(manager, type);
     array.setRequiresGradient(true);
     return array;
   }
 
+  /** A part that the loss does not read has no gradient: zeros. */
   private static Values gradient(NDArray leaf) {
-    return new Values(leaf.getGradient().toFloatArray(), leaf.getShape().getShape());
+    return JniUtils.getGradient((PtNDArray) leaf) == null
+        ? Values.zeros(leaf.getShape().getShape())
+        : values(leaf.getGradient());
   }
 
-  private Signals signals(List<NDArray> arrays, @Nullable NDArray tokens) {
-    if (arrays.isEmpty()) {
-      return Signals.none();
-    }
+  private static Values values(NDArray array) {
+    long[] shape = array.getShape().getShape();
+    return array.getDataType() == DataType.FLOAT64
+        ? new Values(array.toDoubleArray(), shape)
+        : new Values(array.toFloatArray(), shape);
+  }
+
+  private static Signals signals(List<Part> parts, List<NDArray> arrays, @Nullable NDArray tokens) {
     Signals.Builder signals = Signals.builder();
-    switch (kind) {
-      case LOGITS -> signals.logits(arrays.get(0));
-      case EMBEDDING -> signals.embedding(arrays.get(0));
-      case HIDDEN_STATES -> signals.hiddenStates(arrays);
-      case ATTENTION_SCORES -> signals.attentionScores(arrays);
+    Map<SignalKind, List<NDArray>> byKind = new LinkedHashMap<>();
+    for (int i = 0; i < parts.size(); i++) {
+      byKind.computeIfAbsent(parts.get(i).kind(), kind -> new ArrayList<>()).add(arrays.get(i));
     }
+    byKind.forEach(
+        (kind, own) -> {
+          switch (kind) {
+            case LOGITS -> signals.logits(own.get(0));
+            case EMBEDDING -> signals.embedding(own.get(0));
+            case LOGIT_FACTORS -> signals.logitFactors(new LogitFactors(own.get(0), own.get(1)));
+            default -> signals.layers(kind, own);
+          }
+        });
     if (tokens != null) {
       signals.mask(tokens);
     }

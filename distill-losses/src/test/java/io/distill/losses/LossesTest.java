@@ -5,11 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.distill.loss.DistillationLoss;
 import io.distill.loss.LossTerm;
-import io.distill.mapping.LayerMapping;
 import io.distill.schedule.Progress;
 import io.distill.signal.SignalKind;
-import java.util.List;
-import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -42,15 +39,8 @@ class LossesTest {
     DistillationLoss loss =
         Losses.softTargets().weighted(0.5).plus(Losses.hardLabels()).atTemperature(progress -> 4);
     LossCase given =
-        new LossCase(
-            SignalKind.LOGITS,
-            List.of(Values.drawn(1, 2, 3, 4)),
-            List.of(Values.drawn(2, 2, 3, 4)),
-            List.of(0, 1, 2),
-            null,
-            Map.of(),
-            1,
-            LayerMapping.uniform());
+        LossCase.of(SignalKind.LOGITS, Values.drawn(1, 2, 3, 4), Values.drawn(2, 2, 3, 4))
+            .withLabels(0, 1, 2);
 
     assertThat(loss.terms())
         .extracting(LossTerm::name)

@@ -2,8 +2,10 @@ package io.distill.losses;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import java.util.Arrays;
+import java.util.stream.IntStream;
 
 /** Numbers of a shape in host memory, which tests cut and join by rows. */
 final class Values {
@@ -14,31 +16,47 @@ final class Values {
   private static final long MASK = (1L << 32) - 1;
   private static final int HALF = 1 << 23;
 
-  private final float[] numbers;
+  private final double[] numbers;
   private final long[] shape;
 
   Values(float[] numbers, long... shape) {
+    this(IntStream.range(0, numbers.length).mapToDouble(i -> numbers[i]).toArray(), shape);
+  }
+
+  Values(double[] numbers, long... shape) {
     this.numbers = numbers.clone();
     this.shape = shape.clone();
   }
 
-  /** Draws from {@code -scale} to {@code scale} as losses_golden.py does, to the bit. */
+  /** Draws from {@code -scale} to {@code scale} as golden.py does, to the bit. */
   static Values drawn(long seed, double scale, long... shape) {
-    float[] numbers = new float[Math.toIntExact(new Shape(shape).size())];
+    double[] numbers = new double[Math.toIntExact(new Shape(shape).size())];
     long state = (seed * SCATTER) & MASK;
     for (int i = 0; i < numbers.length; i++) {
       state = (state * MULTIPLIER + INCREMENT) & MASK;
-      numbers[i] = (float) (((state >> 8) - HALF) / (double) HALF * scale);
+      numbers[i] = ((state >> 8) - HALF) / (double) HALF * scale;
     }
     return new Values(numbers, shape);
   }
 
   static Values zeros(long... shape) {
-    return new Values(new float[Math.toIntExact(new Shape(shape).size())], shape);
+    return new Values(new double[Math.toIntExact(new Shape(shape).size())], shape);
+  }
+
+  double[] doubles() {
+    return numbers.clone();
   }
 
   float[] numbers() {
-    return numbers.clone();
+    float[] rounded = new float[numbers.length];
+    for (int i = 0; i < rounded.length; i++) {
+      rounded[i] = (float) numbers[i];
+    }
+    return rounded;
+  }
+
+  long[] longs() {
+    return Arrays.stream(numbers).mapToLong(number -> (long) number).toArray();
   }
 
   long[] shape() {
@@ -51,7 +69,7 @@ final class Values {
 
   Values rows(int... rows) {
     int width = numbers.length / rows();
-    float[] picked = new float[rows.length * width];
+    double[] picked = new double[rows.length * width];
     for (int i = 0; i < rows.length; i++) {
       System.arraycopy(numbers, rows[i] * width, picked, i * width, width);
     }
@@ -62,12 +80,12 @@ final class Values {
 
   Values with(int index, double number) {
     Values changed = new Values(numbers, shape);
-    changed.numbers[index] = (float) number;
+    changed.numbers[index] = number;
     return changed;
   }
 
   Values plus(Values other) {
-    float[] sums = numbers();
+    double[] sums = doubles();
     for (int i = 0; i < sums.length; i++) {
       sums[i] += other.numbers[i];
     }
@@ -76,7 +94,7 @@ final class Values {
 
   /** The sign of each number times a size. */
   Values extreme(float size) {
-    float[] large = numbers();
+    double[] large = doubles();
     for (int i = 0; i < large.length; i++) {
       large[i] = large[i] < 0 ? -size : size;
     }
@@ -86,7 +104,7 @@ final class Values {
   /** {@code hot} once in each run of the last dimension, {@code cold} elsewhere. */
   Values oneHot(float hot, float cold) {
     int width = Math.toIntExact(shape[shape.length - 1]);
-    float[] encoded = new float[numbers.length];
+    double[] encoded = new double[numbers.length];
     Arrays.fill(encoded, cold);
     for (int start = 0; start < encoded.length; start += width) {
       encoded[start + (start / width) % width] = hot;
@@ -94,15 +112,17 @@ final class Values {
     return new Values(encoded, shape);
   }
 
-  NDArray toArray(NDManager manager) {
-    return manager.create(numbers, new Shape(shape));
+  NDArray toArray(NDManager manager, DataType type) {
+    return type == DataType.FLOAT64
+        ? manager.create(numbers, new Shape(shape))
+        : manager.create(numbers(), new Shape(shape));
   }
 
   float largest() {
-    float largest = 0;
-    for (float number : numbers) {
+    double largest = 0;
+    for (double number : numbers) {
       largest = Math.max(largest, Math.abs(number));
     }
-    return largest;
+    return (float) largest;
   }
 }

@@ -1,17 +1,20 @@
 package io.distill.training.internal;
 
 import static com.google.common.base.Preconditions.checkArgument;
+import static java.util.Objects.requireNonNull;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.Shape;
 import io.distill.loss.LossSetup;
+import io.distill.loss.LossState;
 import io.distill.loss.LossTerm;
 import io.distill.mapping.LayerMapping;
-import io.distill.mapping.LayerPair;
 import io.distill.model.WeightInitializer;
 import io.distill.signal.SignalWidths;
 import io.distill.torchscript.HostTensor;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,8 +23,12 @@ import java.util.function.Supplier;
 /** The learned parameters that the terms of a loss declare; they live and die with the run. */
 final class LossParameters {
 
-  private final Map<String, NDArray> arrays = new LinkedHashMap<>();
-  private final Map<String, Map<String, NDArray>> byTerm = new LinkedHashMap<>();
+  private final Map<String, NDArray> parameters = new LinkedHashMap<>();
+  private final Map<String, NDArray> buffers = new LinkedHashMap<>();
+  private final Map<String, Map<String, NDArray>> parametersByTerm = new LinkedHashMap<>();
+  private final Map<String, Map<String, NDArray>> buffersByTerm = new LinkedHashMap<>();
+
+  private final List<LossState.Update> pending = new ArrayList<>();
 
   private LossParameters() {}
 
@@ -30,90 +37,163 @@ final class LossParameters {
       SignalWidths student,
       SignalWidths teacher,
       LayerMapping mapping,
+      int rows,
       long seed,
       NDManager manager) {
-    LossParameters parameters = new LossParameters();
+    LossParameters all = new LossParameters();
     WeightInitializer initializer = new WeightInitializer(seed);
     for (LossTerm term : terms) {
-      Map<String, HostTensor> declared = new LinkedHashMap<>();
-      term.loss().prepare(new Setup(term.name(), student, teacher, mapping, initializer, declared));
-      Map<String, NDArray> own = new LinkedHashMap<>();
-      declared.forEach(
-          (name, tensor) -> {
-            NDArray array = tensor.toArray(manager);
-            array.setRequiresGradient(true);
-            own.put(name, array);
-            parameters.arrays.put("loss." + term.name() + "." + name, array);
-          });
-      parameters.byTerm.put(term.name(), own);
+      Map<String, HostTensor> learned = new LinkedHashMap<>();
+      Map<String, HostTensor> kept = new LinkedHashMap<>();
+      term.loss()
+          .prepare(
+              new Setup(term.name(), student, teacher, mapping, rows, initializer, learned, kept));
+      all.parametersByTerm.put(term.name(), own(term, learned, all.parameters, manager));
+      all.buffersByTerm.put(term.name(), own(term, kept, all.buffers, manager));
+      all.parametersByTerm
+          .getOrDefault(term.name(), Map.of())
+          .values()
+          .forEach(array -> array.setRequiresGradient(true));
     }
-    return parameters;
+    return all;
+  }
+
+  private static Map<String, NDArray> own(
+      LossTerm term,
+      Map<String, HostTensor> declared,
+      Map<String, NDArray> all,
+      NDManager manager) {
+    Map<String, NDArray> own = new LinkedHashMap<>();
+    declared.forEach(
+        (name, tensor) -> {
+          NDArray array = tensor.toArray(manager);
+          own.put(name, array);
+          all.put(qualified(term.name(), name), array);
+        });
+    return own;
+  }
+
+  private static String qualified(String term, String name) {
+    return "loss." + term + "." + name;
   }
 
   /** Returns all parameters by a name that no student parameter has. */
   Map<String, NDArray> all() {
-    return arrays;
+    return parameters;
+  }
+
+  /** Returns all buffers by their qualified names: what a checkpoint keeps beside parameters. */
+  Map<String, NDArray> buffers() {
+    return buffers;
   }
 
   /**
-   * Returns the parameters of a term as views that belong to a step: what a loss computes from them
-   * is then closed with the step.
+   * Returns what a term owns as views that belong to a step: what a loss computes from them is then
+   * closed with the step.
    */
-  Map<String, NDArray> of(String term, NDManager step) {
+  LossState of(String term, NDManager step) {
+    return new LossState(
+        views(parametersByTerm.getOrDefault(term, Map.of()), step),
+        views(buffersByTerm.getOrDefault(term, Map.of()), step));
+  }
+
+  private static Map<String, NDArray> views(Map<String, NDArray> arrays, NDManager step) {
     Map<String, NDArray> views = new LinkedHashMap<>();
-    byTerm
-        .getOrDefault(term, Map.of())
-        .forEach(
-            (name, array) -> {
-              NDArray view = array.reshape(array.getShape());
-              view.attach(step);
-              views.put(name, view);
-            });
+    arrays.forEach(
+        (name, array) -> {
+          NDArray view = array.reshape(array.getShape());
+          view.attach(step);
+          views.put(name, view);
+        });
     return views;
+  }
+
+  /** Keeps the changes that a term asked for beyond the batch, until {@link #apply}. */
+  void collect(String term, LossState state, NDManager kept) {
+    for (LossState.Update update : state.updates()) {
+      NDArray value = update.value().duplicate();
+      value.attach(kept);
+      NDArray rows = update.rows() == null ? null : update.rows().duplicate();
+      if (rows != null) {
+        rows.attach(kept);
+      }
+      pending.add(new LossState.Update(qualified(term, update.buffer()), rows, value));
+    }
+  }
+
+  /** Makes the collected changes, oldest first. */
+  void apply() {
+    for (LossState.Update update : pending) {
+      NDArray buffer = requireNonNull(buffers.get(update.buffer()));
+      NDArray rows = update.rows();
+      if (rows == null) {
+        update.value().copyTo(buffer);
+      } else {
+        buffer.set(new NDIndex("{}", rows), update.value());
+      }
+    }
+    pending.clear();
   }
 
   private record Setup(
       String term,
       SignalWidths student,
       SignalWidths teacher,
-      LayerMapping mapping,
+      LayerMapping layerMapping,
+      int rows,
       WeightInitializer initializer,
-      Map<String, HostTensor> declared)
+      Map<String, HostTensor> learned,
+      Map<String, HostTensor> kept)
       implements LossSetup {
 
     @Override
-    public List<LayerPair> layerPairs() {
-      return mapping.checkedPairs(student.layers(), teacher.layers());
-    }
-
-    @Override
     public LossSetup onLayers(LayerMapping other) {
-      return new Setup(term, student, teacher, other, initializer, declared);
+      return new Setup(term, student, teacher, other, rows, initializer, learned, kept);
     }
 
     @Override
     public void parameter(String name, Shape shape) {
-      checkArgument(shape.dimension() > 0, "shape of %s must have a dimension to draw from", name);
-      double bound = 1 / Math.sqrt((double) shape.get(shape.dimension() - 1));
-      declare(
-          name,
-          shape,
-          () -> initializer.uniform("loss." + term + "." + name, bound, shape.getShape()));
+      declare(learned, name, shape, drawn(name, shape));
     }
 
     @Override
     public void parameter(String name, Shape shape, float value) {
-      checkArgument(Float.isFinite(value), "value of %s must be finite but was %s", name, value);
-      declare(name, shape, () -> initializer.constant(value, shape.getShape()));
+      declare(learned, name, shape, constant(name, shape, value));
     }
 
-    private void declare(String name, Shape shape, Supplier<HostTensor> tensor) {
+    @Override
+    public void buffer(String name, Shape shape) {
+      declare(kept, name, shape, drawn(name, shape));
+    }
+
+    @Override
+    public void buffer(String name, Shape shape, float value) {
+      declare(kept, name, shape, constant(name, shape, value));
+    }
+
+    private Supplier<HostTensor> drawn(String name, Shape shape) {
+      checkArgument(shape.dimension() > 0, "shape of %s must have a dimension to draw from", name);
+      double bound = 1 / Math.sqrt((double) shape.get(shape.dimension() - 1));
+      return () -> initializer.uniform(qualified(term, name), bound, shape.getShape());
+    }
+
+    private Supplier<HostTensor> constant(String name, Shape shape, float value) {
+      checkArgument(Float.isFinite(value), "value of %s must be finite but was %s", name, value);
+      return () -> initializer.constant(value, shape.getShape());
+    }
+
+    private void declare(
+        Map<String, HostTensor> declared, String name, Shape shape, Supplier<HostTensor> tensor) {
       HostTensor before = declared.get(name);
       checkArgument(
           before == null || before.shape().equals(shape),
-          "parameter %s was declared before with another shape than %s",
+          "%s was declared before with another shape than %s",
           name,
           shape);
+      checkArgument(
+          !(declared == kept ? learned : kept).containsKey(name),
+          "%s must be a parameter or a buffer but was declared as both",
+          name);
       if (before == null) {
         declared.put(name, tensor.get());
       }

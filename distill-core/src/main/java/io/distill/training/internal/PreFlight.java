@@ -38,9 +38,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class PreFlight {
 
-  private static final Set<SignalKind> LAYERED =
-      Sets.immutableEnumSet(SignalKind.HIDDEN_STATES, SignalKind.ATTENTION_SCORES);
-
   private static final int PROBE_ROWS = 2;
   private static final int NAMED_ROWS = 5;
 
@@ -153,11 +150,14 @@ final class PreFlight {
     SignalWidths studentWidths = probed == null ? SignalWidths.of(Signals.none()) : probed;
     checkClasses(studentWidths, teacherWidths);
     if (problems.isEmpty()
-        && !Sets.intersection(recipe.loss().requires(), LAYERED).isEmpty()
-        && teacherWidths.layers() > 0
-        && studentWidths.layers() > 0) {
+        && !Sets.intersection(recipe.loss().requires(), Signals.LAYERED).isEmpty()
+        && !teacherWidths.layerNames().isEmpty()
+        && !studentWidths.layerNames().isEmpty()) {
       attempt(
-          () -> recipe.layerMapping().checkedPairs(studentWidths.layers(), teacherWidths.layers()));
+          () ->
+              recipe
+                  .layerMapping()
+                  .checkedCandidates(studentWidths.layerNames(), teacherWidths.layerNames()));
     }
     if (!problems.isEmpty()) {
       throw failure();

@@ -18,6 +18,7 @@ import io.distill.exception.NonFiniteLossException;
 import io.distill.internal.HostMemoryScope;
 import io.distill.internal.NativeEngine;
 import io.distill.loss.LossContext;
+import io.distill.loss.LossState;
 import io.distill.loss.LossTerm;
 import io.distill.model.DeployableModel;
 import io.distill.model.RowSignals;
@@ -98,6 +99,7 @@ public final class TrainingLoop {
               cleared.studentWidths(),
               cleared.teacherWidths(),
               recipe.layerMapping(),
+              dataset.size(),
               recipe.seed(),
               manager);
       RowSignals remembered = rememberTeacher(cleared);
@@ -245,17 +247,23 @@ public final class TrainingLoop {
       LossContext.StepCounts counts = counts(batches);
       Map<String, Double> values = new LinkedHashMap<>();
       double loss = 0;
-      for (int i = 0; i < batches.size(); i++) {
-        double share = (double) batches.get(i).length / counts.rows();
-        try (NDManager step = manager.newSubManager();
-            HostMemoryScope memory = new HostMemoryScope()) {
-          loss += share * backward(batches.get(i), i, share, progress, counts, values, step);
+      double norm;
+      try (NDManager afterStep = manager.newSubManager()) {
+        for (int i = 0; i < batches.size(); i++) {
+          double share = (double) batches.get(i).length / counts.rows();
+          try (NDManager step = manager.newSubManager();
+              HostMemoryScope memory = new HostMemoryScope()) {
+            loss +=
+                share
+                    * backward(batches.get(i), i, share, progress, counts, values, step, afterStep);
+          }
         }
-      }
-      learningRate = recipe.optimizer().learningRate() * factor(progress);
-      double norm = optimizer.step(learningRate, recipe.gradientClipping());
-      if (!Double.isFinite(norm)) {
-        throw new NonFiniteLossException("gradient", norm, epoch + 1, taken + 1);
+        learningRate = recipe.optimizer().learningRate() * factor(progress);
+        norm = optimizer.step(learningRate, recipe.gradientClipping());
+        if (!Double.isFinite(norm)) {
+          throw new NonFiniteLossException("gradient", norm, epoch + 1, taken + 1);
+        }
+        lossParameters.apply();
       }
       taken++;
       means.add(counts.rows(), loss, values);
@@ -292,7 +300,8 @@ public final class TrainingLoop {
         Progress progress,
         LossContext.StepCounts counts,
         Map<String, Double> values,
-        NDManager step) {
+        NDManager step,
+        NDManager afterStep) {
       Batch batch = cleared.studentInputs().batch(step, rows);
       Signals teacher = teacherSignals(rows, step);
       NDArray total;
@@ -303,7 +312,7 @@ public final class TrainingLoop {
         LossContext context = context(batch, student, teacher, progress, counts, step);
         total = null;
         for (LossTerm term : terms) {
-          NDArray value = compute(term, context, step);
+          NDArray value = compute(term, context, step, afterStep);
           double number = value.getFloat();
           if (!Double.isFinite(number)) {
             throw new NonFiniteLossException(
@@ -335,9 +344,11 @@ public final class TrainingLoop {
       return loss;
     }
 
-    private NDArray compute(LossTerm term, LossContext context, NDManager step) {
-      NDArray value =
-          term.loss().compute(context.withParameters(lossParameters.of(term.name(), step)));
+    private NDArray compute(
+        LossTerm term, LossContext context, NDManager step, NDManager afterStep) {
+      LossState state = lossParameters.of(term.name(), step);
+      NDArray value = term.loss().compute(context.withState(state));
+      lossParameters.collect(term.name(), state, afterStep);
       if (value == null || value.size() != 1 || !value.getDataType().isFloating()) {
         throw new DistillationException(
             "loss term '"
@@ -377,6 +388,10 @@ public final class TrainingLoop {
       LossContext.Builder context =
           LossContext.builder(student, teacher)
               .sampleIds(batch.ids())
+              .rowIndices(
+                  step.create(
+                      Arrays.stream(batch.rows()).asLongStream().toArray(),
+                      new Shape(batch.rows().length)))
               .temperature(recipe.temperature())
               .layerMapping(recipe.layerMapping())
               .progress(progress)
@@ -415,14 +430,18 @@ public final class TrainingLoop {
       long rows = 0;
       long labelled = 0;
       long tokens = 0;
+      long targets = 0;
       for (int[] batch : batches) {
         rows += batch.length;
         for (int row : batch) {
           labelled += dataset.label(row) == DistillationDataset.NO_LABEL ? 0 : 1;
-          tokens += cleared.studentInputs().length(row);
+          int length = cleared.studentInputs().length(row);
+          tokens += length;
+          targets += Math.max(0, length - 1);
         }
       }
-      return new LossContext.StepCounts(rows, labelled, tokens);
+      // a language model predicts each token but the first
+      return new LossContext.StepCounts(rows, labelled, tokens, targets);
     }
 
     private long stepSeed(long step, int index) {

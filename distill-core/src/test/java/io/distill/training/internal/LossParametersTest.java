@@ -23,6 +23,7 @@ import io.distill.model.DeployableModel;
 import io.distill.schedule.Progress;
 import io.distill.signal.SignalKind;
 import io.distill.signal.SignalWidths;
+import io.distill.signal.Signals;
 import io.distill.student.Student;
 import io.distill.teacher.Teacher;
 import io.distill.training.FloatRows;
@@ -33,7 +34,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -176,10 +176,11 @@ class LossParametersTest {
   }
 
   private static final SignalWidths WIDTHS =
-      new SignalWidths(OptionalInt.of(2), OptionalInt.empty(), List.of(4, 6), List.of());
+      new SignalWidths(
+          OptionalInt.of(2), OptionalInt.empty(), List.of(4, 6), List.of(), List.of("0", "1"));
 
   private static LossParameters declare(DistillationLoss loss, NDManager manager) {
-    return LossParameters.declare(loss.terms(), WIDTHS, WIDTHS, LayerMapping.last(), 1, manager);
+    return LossParameters.declare(loss.terms(), WIDTHS, WIDTHS, LayerMapping.last(), 3, 1, manager);
   }
 
   private interface Preparing extends DistillationLoss {
@@ -223,10 +224,14 @@ class LossParametersTest {
           .containsExactly(0.5f, 0.5f, 0.5f);
       assertThat(parameters.all().values()).allMatch(NDArray::hasGradient);
       try (NDManager step = manager.newSubManager()) {
-        Map<String, NDArray> views = parameters.of("loss", step);
-        assertThat(views).containsOnlyKeys("scale", "matrix");
-        assertThat(views.get("scale").getManager()).isSameAs(step);
-        assertThat(parameters.of("other", step)).isEmpty();
+        LossContext context =
+            LossContext.builder(
+                    Signals.builder().logits(step.ones(new Shape(1, 2))).build(), Signals.none())
+                .state(parameters.of("loss", step))
+                .build();
+        assertThat(context.parameter("scale").getManager()).isSameAs(step);
+        assertThat(context.hasParameter("matrix")).isTrue();
+        assertThat(context.withState(parameters.of("other", step)).hasParameter("scale")).isFalse();
       }
       assertThat(parameters.all().values()).noneMatch(NDArray::isReleased);
     }
@@ -256,7 +261,7 @@ class LossParametersTest {
                             setup.parameter("a", new Shape(3));
                           }),
                       manager))
-          .withMessage("parameter a was declared before with another shape than (3)");
+          .withMessage("a was declared before with another shape than (3)");
     }
   }
 

@@ -1,28 +1,26 @@
 package io.distill.losses.logit;
 
-import ai.djl.ndarray.NDArray;
-import io.distill.loss.DistillationLoss;
-import io.distill.loss.LossContext;
-import io.distill.losses.internal.Checks;
+import io.distill.losses.internal.Formula;
+import io.distill.losses.internal.RowLoss;
 import io.distill.signal.SignalKind;
 import java.util.Set;
 
 /** Cross-entropy with the labels of the rows that have one. */
-public record HardLabels() implements DistillationLoss {
-  @Override
-  public NDArray compute(LossContext context) {
-    NDArray student = context.student().logits();
-    Checks.oneLabelPerRow(student, context.labels());
-    NDArray logQ = student.logSoftmax(1);
-    // an unlabelled row picks class 0; the mean over labelled rows leaves it out
-    NDArray index = context.labels().maximum(0).expandDims(1);
-    NDArray perRow = logQ.gather(index, 1).squeeze(1).neg();
-    return context.meanOverLabelledRows(perRow);
-  }
+public record HardLabels() implements RowLoss {
+
+  private static final Formula FORMULA =
+      Formula.of(
+          "HardLabels",
+          """
+          def per_row(self, student: Tensor, teacher: Tensor, temperature: Tensor, labels: Tensor) -> Tensor:
+            log_q = torch.log_softmax(student, -1)
+            picked = torch.gather(log_q, -1, torch.unsqueeze(torch.clamp_min(labels, 0), -1))
+            return torch.where(labels >= 0, -torch.squeeze(picked, -1), 0.)
+          """);
 
   @Override
-  public Set<SignalKind> requires() {
-    return Set.of(SignalKind.LOGITS);
+  public Formula formula() {
+    return FORMULA;
   }
 
   @Override

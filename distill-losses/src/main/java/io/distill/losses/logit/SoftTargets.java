@@ -1,27 +1,27 @@
 package io.distill.losses.logit;
 
-import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDArrays;
-import io.distill.loss.DistillationLoss;
-import io.distill.loss.LossContext;
-import io.distill.losses.internal.Checks;
+import io.distill.losses.internal.Formula;
+import io.distill.losses.internal.RowLoss;
 
 /** Kullback-Leibler divergence of tempered distributions. */
-public record SoftTargets() implements DistillationLoss {
-  private static final int[] CLASSES = {1};
+public record SoftTargets() implements RowLoss {
+
+  private static final Formula FORMULA =
+      Formula.of(
+          "SoftTargets",
+          // a class that the teacher rules out (-inf) counts 0, not 0 times infinity
+          """
+          def per_row(self, student: Tensor, teacher: Tensor, temperature: Tensor, labels: Tensor) -> Tensor:
+            log_q = torch.log_softmax(student / temperature, -1)
+            log_p = torch.log_softmax(teacher / temperature, -1)
+            p = torch.exp(log_p)
+            divergence = torch.sum(torch.where(p > 0., p * (log_p - log_q), 0.), [-1])
+            return divergence * torch.reshape(temperature * temperature, [-1])
+          """);
 
   @Override
-  public NDArray compute(LossContext context) {
-    NDArray student = context.student().logits();
-    NDArray teacher = context.teacher().logits();
-    Checks.sameLogits(student, teacher);
-    double temperature = context.temperature();
-    NDArray logQ = student.div(temperature).logSoftmax(1);
-    NDArray logP = teacher.div(temperature).logSoftmax(1);
-    NDArray p = logP.exp();
-    // a class that the teacher rules out (-inf) counts 0, not 0 times infinity
-    NDArray perClass = NDArrays.where(p.gt(0), p.mul(logP.sub(logQ)), context.manager().create(0f));
-    return context.meanOverRows(perClass.sum(CLASSES)).mul((float) (temperature * temperature));
+  public Formula formula() {
+    return FORMULA;
   }
 
   @Override
