@@ -2,20 +2,13 @@ package io.distill.losses;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.assertj.core.api.Assertions.within;
 
 import io.distill.loss.DistillationLoss;
-import io.distill.signal.SignalKind;
-import java.util.Map;
-import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-class SoftTargetsTest extends DistillationLossContract {
-
-  private static final int ROWS = 5;
-  private static final int CLASSES = 4;
+class SoftTargetsTest extends RowLossContract {
 
   @Override
   DistillationLoss loss() {
@@ -23,47 +16,8 @@ class SoftTargetsTest extends DistillationLossContract {
   }
 
   @Override
-  LossCase example() {
-    return drawn(1, 2).atTemperature(2);
-  }
-
-  private static LossCase drawn(long seed, double scale) {
-    return LossCase.of(
-        SignalKind.LOGITS,
-        Values.drawn(seed, scale, ROWS, CLASSES),
-        Values.drawn(seed + 100, scale, ROWS, CLASSES));
-  }
-
-  @Override
-  Line<LossCase> agreement() {
-    LossCase example = example();
-    return Line.holds(example.withTeacher(example.student()));
-  }
-
-  @Override
-  Line<Sliced> sliced() {
-    return Line.doesNotApply("every row has a teacher: labels and tokens are not looked at");
-  }
-
-  @Override
-  Line<LossCase> nothing() {
-    return Line.doesNotApply("every row counts, so a batch never counts for nothing");
-  }
-
-  @Override
-  Map<String, LossCase> misfits() {
-    LossCase example = example();
-    return Map.of(
-        "teacher and student logits must have the same number of classes but were 7 (teacher,"
-            + " shape (5, 7)) and 4 (student, shape (5, 4)); select the shared classes or use a"
-            + " feature loss",
-        example.mapTeacher(values -> Values.drawn(9, 1, ROWS, 7)),
-        "teacher and student logits must have the same number of rows but were 3 (teacher, shape"
-            + " (3, 4)) and 5 (student, shape (5, 4)); give both models the same batch",
-        example.mapTeacher(values -> Values.drawn(9, 1, 3, CLASSES)),
-        "teacher and student logits must have shape (rows, classes) but were (5, 2, 4) (teacher)"
-            + " and (5, 4) (student); reshape tokens into rows first",
-        example.mapTeacher(values -> Values.drawn(9, 1, ROWS, 2, CLASSES)));
+  String name() {
+    return "softTargets";
   }
 
   @ParameterizedTest(name = "seed={0}")
@@ -73,21 +27,6 @@ class SoftTargetsTest extends DistillationLossContract {
       LossCase given = drawn(seed, (double) seed).atTemperature(temperature);
       assertThat(given.value(loss())).isPositive();
     }
-  }
-
-  @ParameterizedTest(name = "seed={0}")
-  @ValueSource(longs = {1, 2, 3})
-  void constantAddedToARow_changesNothing(long seed) {
-    LossCase given = drawn(seed, 2).atTemperature(3);
-    float[] offsets = new float[ROWS * CLASSES];
-    for (int i = 0; i < offsets.length; i++) {
-      int row = i / CLASSES;
-      offsets[i] = 8f * row - 16;
-    }
-    Values constants = new Values(offsets, ROWS, CLASSES);
-    double value = given.value(loss());
-    assertThat(given.mapStudent(constants::plus).value(loss())).isCloseTo(value, within(1e-5));
-    assertThat(given.mapTeacher(constants::plus).value(loss())).isCloseTo(value, within(1e-5));
   }
 
   @Test
@@ -114,35 +53,9 @@ class SoftTargetsTest extends DistillationLossContract {
   }
 
   @Test
-  void classesRuledOutByBoth_countNothing() {
-    LossCase narrow = drawn(3, 2);
-    LossCase wide = narrow.mapStudent(v -> padded(v)).mapTeacher(v -> padded(v));
-
-    LossCase.Outcome outcome = wide.evaluate(loss());
-
-    assertThat(outcome.value()).isCloseTo(narrow.value(loss()), within(1e-6));
-    for (float number : outcome.gradients().get(0).numbers()) {
-      assertThat(number).isFinite();
-    }
-  }
-
-  @Test
-  void classRuledOutByTheTeacherAlone_isPushedDown() {
-    LossCase given = drawn(3, 2).mapTeacher(values -> values.with(0, Double.NEGATIVE_INFINITY));
-    LossCase.Outcome outcome = given.evaluate(loss());
-    assertThat(outcome.value()).isFinite().isPositive();
-    assertThat(outcome.gradients().get(0).numbers()[0]).isPositive();
-  }
-
-  /** Adds a class that cannot be. */
-  private static Values padded(Values values) {
-    float[] from = values.numbers();
-    float[] wide = new float[ROWS * (CLASSES + 1)];
-    for (int row = 0; row < ROWS; row++) {
-      System.arraycopy(from, row * CLASSES, wide, row * (CLASSES + 1), CLASSES);
-      wide[row * (CLASSES + 1) + CLASSES] = Float.NEGATIVE_INFINITY;
-    }
-    return new Values(wide, ROWS, CLASSES + 1);
+  void classRuledOutByTheStudentAlone_isInfinite() {
+    LossCase given = drawn(3, 2).mapStudent(values -> values.with(0, Double.NEGATIVE_INFINITY));
+    assertThat(given.value(loss())).isEqualTo(Double.POSITIVE_INFINITY);
   }
 
   @Test
@@ -158,13 +71,5 @@ class SoftTargetsTest extends DistillationLossContract {
     assertThatThrownBy(() -> Losses.softTargets(0))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("temperature must be finite and greater than 0 but was 0.0");
-  }
-
-  @Test
-  void requirements_areLogitsOfBoth() {
-    assertThat(loss().requiresOfStudent()).isEqualTo(Set.of(SignalKind.LOGITS));
-    assertThat(loss().requiresOfTeacher()).isEqualTo(Set.of(SignalKind.LOGITS));
-    assertThat(loss().requiresLabels()).isFalse();
-    assertThat(loss().name()).isEqualTo("softTargets");
   }
 }

@@ -7,16 +7,13 @@ import io.distill.losses.internal.RowLoss;
 public record SoftTargets() implements RowLoss {
 
   private static final Formula FORMULA =
-      Formula.of(
+      Tempered.formula(
           "SoftTargets",
-          // a class that the teacher rules out (-inf) counts 0, not 0 times infinity
           """
           def per_row(self, student: Tensor, teacher: Tensor, temperature: Tensor, labels: Tensor) -> Tensor:
-            log_q = torch.log_softmax(student / temperature, -1)
-            log_p = torch.log_softmax(teacher / temperature, -1)
-            p = torch.exp(log_p)
-            divergence = torch.sum(torch.where(p > 0., p * (log_p - log_q), 0.), [-1])
-            return divergence * torch.reshape(temperature * temperature, [-1])
+            log_p = self.log_probabilities(teacher, temperature)
+            log_q = self.student_log_probabilities(student, teacher, temperature)
+            return self.scaled(self.divergence(log_p, log_q), temperature)
           """);
 
   @Override

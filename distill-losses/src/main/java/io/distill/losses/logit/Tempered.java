@@ -1,0 +1,56 @@
+package io.distill.losses.logit;
+
+import io.distill.losses.internal.Formula;
+import java.util.Arrays;
+import java.util.stream.Stream;
+
+/**
+ * What formulas of tempered distributions share. All logarithms that they work with are finite, so
+ * that a class of probability 0 counts 0 in values and gradients, also in those of a learned
+ * temperature.
+ */
+final class Tempered {
+
+  /** Low enough to have probability 0, and finite: 0 times infinity is not a number. */
+  private static final String LOG_PROBABILITIES =
+      """
+      def log_probabilities(self, logits: Tensor, temperature: Tensor) -> Tensor:
+        return torch.log_softmax(torch.clamp_min(logits, -1e+30) / temperature, -1)
+      """;
+
+  /**
+   * For divergences that are infinite where the teacher allows what the student rules out: they
+   * stay so, to be seen, unless both rule it out.
+   */
+  private static final String STUDENT_LOG_PROBABILITIES =
+      """
+      def student_log_probabilities(self, student: Tensor, teacher: Tensor, temperature: Tensor) -> Tensor:
+        nobodys = torch.logical_and(student < -1e+30, teacher < -1e+30)
+        logits = torch.masked_fill(student, nobodys, -1e+30)
+        return torch.log_softmax(logits / temperature, -1)
+      """;
+
+  private static final String DIVERGENCE =
+      """
+      def divergence(self, log_p: Tensor, log_q: Tensor) -> Tensor:
+        return torch.sum(torch.exp(log_p) * (log_p - log_q), [-1])
+      """;
+
+  private static final String SCALED =
+      """
+      def scaled(self, per_row: Tensor, temperature: Tensor) -> Tensor:
+        return per_row * torch.reshape(temperature * temperature, [-1])
+      """;
+
+  private Tempered() {}
+
+  /** Declares a formula whose methods may call those above. */
+  static Formula formula(String name, String... methods) {
+    return Formula.of(
+        name,
+        Stream.concat(
+                Stream.of(LOG_PROBABILITIES, STUDENT_LOG_PROBABILITIES, DIVERGENCE, SCALED),
+                Arrays.stream(methods))
+            .toArray(String[]::new));
+  }
+}
