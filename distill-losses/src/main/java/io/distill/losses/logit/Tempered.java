@@ -36,6 +36,24 @@ final class Tempered {
         return torch.sum(torch.exp(log_p) * (log_p - log_q), [-1])
       """;
 
+  /**
+   * Infinite where the student allows what the teacher rules out, which would tell the student
+   * nothing: no probability of the teacher counts as less than float32's smallest, 1.2e-38.
+   */
+  private static final String REVERSE_DIVERGENCE =
+      """
+      def reverse_divergence(self, log_p: Tensor, log_q: Tensor) -> Tensor:
+        return self.divergence(log_q, torch.clamp_min(log_p, -87.33654475055310898))
+      """;
+
+  /** From a to {@code share a + (1 - share) b}: a function of the logarithm of b / a alone. */
+  private static final String MIXTURE_DIVERGENCE =
+      """
+      def mixture_divergence(self, log_a: Tensor, log_b: Tensor, share: float) -> Tensor:
+        log_ratio = torch.softplus(log_b - log_a + torch.log((1. - share) / share)) + torch.log(share)
+        return -torch.sum(torch.exp(log_a) * log_ratio, [-1])
+      """;
+
   private static final String SCALED =
       """
       def scaled(self, per_row: Tensor, temperature: Tensor) -> Tensor:
@@ -49,7 +67,13 @@ final class Tempered {
     return Formula.of(
         name,
         Stream.concat(
-                Stream.of(LOG_PROBABILITIES, STUDENT_LOG_PROBABILITIES, DIVERGENCE, SCALED),
+                Stream.of(
+                    LOG_PROBABILITIES,
+                    STUDENT_LOG_PROBABILITIES,
+                    DIVERGENCE,
+                    REVERSE_DIVERGENCE,
+                    MIXTURE_DIVERGENCE,
+                    SCALED),
                 Arrays.stream(methods))
             .toArray(String[]::new));
   }
