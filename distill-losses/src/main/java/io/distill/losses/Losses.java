@@ -98,19 +98,7 @@ public final class Losses {
   }
 
   /**
-   * Matches the distributions by the mean of the divergences in both directions.
-   *
-   * <p>Defaults: lambda 0.5.
-   *
-   * @return an immutable loss, safe to share
-   * @see #symmetricKl(double)
-   */
-  public static DistillationLoss symmetricKl() {
-    return symmetricKl(0.5);
-  }
-
-  /**
-   * Matches the distributions by a weighted sum of the divergences in both directions.
+   * Matches the distributions by the weighted sum of the divergences in both directions.
    *
    * <pre>{@code
    * L = T² · mean_rows ((1 − λ) KL(p‖q) + λ KL(q‖p)),  p = softmax(teacher/T),  q = softmax(student/T)
@@ -119,35 +107,36 @@ public final class Losses {
    * <p>{@code lambda} is the share of the reverse divergence: 0 is {@link #softTargets()}, 1 is
    * {@link #reverseKl()}. Other libraries let it weight the other side. 0 when both agree.
    *
+   * <p>Defaults: lambda 0.5.
+   *
    * <p><b>Shapes.</b> Logits {@code [N, C]} on both sides; result scalar. <b>Numerics.</b> float32
    * log-softmax; in the reverse part no class of the teacher counts as less than 1.2e-38. Reported
    * as {@code symmetricKl}.
+   *
+   * @return an immutable loss, safe to share
+   * @see <a href="https://arxiv.org/abs/2402.03898">Ko et al., DistiLLM: Towards Streamlined
+   *     Distillation for Large Language Models, 2024</a>
+   */
+  public static DistillationLoss symmetricKl() {
+    return symmetricKl(0.5);
+  }
+
+  /**
+   * Matches the distributions by a weighted sum of the divergences in both directions, with a share
+   * of its own for the reverse one.
    *
    * @param lambda the weight of KL(q‖p), the side that starts from the student; unitless, between 0
    *     and 1; default 0.5
    * @return an immutable loss, safe to share
    * @throws IllegalArgumentException if {@code lambda} is out of range
-   * @see <a href="https://arxiv.org/abs/2402.03898">Ko et al., DistiLLM: Towards Streamlined
-   *     Distillation for Large Language Models, 2024</a>
+   * @see #symmetricKl()
    */
   public static DistillationLoss symmetricKl(double lambda) {
     return new SymmetricKl(lambda);
   }
 
   /**
-   * Matches the distributions by the Jensen-Shannon divergence, which is symmetric and bounded.
-   *
-   * <p>Defaults: beta 0.5.
-   *
-   * @return an immutable loss, safe to share
-   * @see #generalizedJsd(double)
-   */
-  public static DistillationLoss generalizedJsd() {
-    return generalizedJsd(0.5);
-  }
-
-  /**
-   * Matches the distributions by their divergences from a mixture of both.
+   * Matches the distributions by the Jensen-Shannon divergence: those of both from their mixture.
    *
    * <pre>{@code
    * L = T² · mean_rows (β KL(p‖m) + (1 − β) KL(q‖m)),  m = β p + (1 − β) q
@@ -160,15 +149,28 @@ public final class Losses {
    * are refused (other libraries switch to the unscaled divergences there: a jump). 0 when both
    * agree, and never above {@code log 2} times T².
    *
+   * <p>Defaults: beta 0.5.
+   *
    * <p><b>Shapes.</b> Logits {@code [N, C]} on both sides; result scalar. <b>Numerics.</b> float32,
    * in logarithms throughout; a class that only one model rules out is finite. Reported as {@code
    * generalizedJsd}.
    *
+   * @return an immutable loss, safe to share
+   * @see <a href="https://arxiv.org/abs/2306.13649">Agarwal et al., On-Policy Distillation of
+   *     Language Models: Learning from Self-Generated Mistakes, 2024</a>
+   */
+  public static DistillationLoss generalizedJsd() {
+    return generalizedJsd(0.5);
+  }
+
+  /**
+   * Matches the distributions by their divergences from a mixture of both, with a share of its own
+   * for the teacher.
+   *
    * @param beta the share of the teacher, β; unitless, greater than 0 and less than 1; default 0.5
    * @return an immutable loss, safe to share
    * @throws IllegalArgumentException if {@code beta} is out of range
-   * @see <a href="https://arxiv.org/abs/2306.13649">Agarwal et al., On-Policy Distillation of
-   *     Language Models: Learning from Self-Generated Mistakes, 2024</a>
+   * @see #generalizedJsd()
    */
   public static DistillationLoss generalizedJsd(double beta) {
     return new GeneralizedJsd(beta);
@@ -198,19 +200,7 @@ public final class Losses {
   }
 
   /**
-   * Matches a mixture of both distributions to the teacher's, lightly mixed.
-   *
-   * <p>Defaults: alpha 0.1.
-   *
-   * @return an immutable loss, safe to share
-   * @see #skewKl(double)
-   */
-  public static DistillationLoss skewKl() {
-    return skewKl(0.1);
-  }
-
-  /**
-   * Matches a mixture of both distributions to the teacher's, which bounds gradients.
+   * Matches a mixture of both distributions to the teacher's: a divergence that stays bounded.
    *
    * <pre>{@code
    * L = T² · mean_rows KL(p ‖ α p + (1 − α) q),  p = softmax(teacher/T),  q = softmax(student/T)
@@ -219,34 +209,36 @@ public final class Losses {
    * <p>A true divergence: 0 when both agree, never above {@code −log α} times T². Towards 0 it is
    * {@link #softTargets()}. The gradient passes through the student's part of the mixture.
    *
+   * <p>Defaults: alpha 0.1.
+   *
    * <p><b>Shapes.</b> Logits {@code [N, C]} on both sides; result scalar. <b>Numerics.</b> float32,
    * in logarithms throughout. Reported as {@code skewKl}.
+   *
+   * @return an immutable loss, safe to share
+   * @see <a href="https://arxiv.org/abs/2402.03898">Ko et al., DistiLLM: Towards Streamlined
+   *     Distillation for Large Language Models, 2024</a>
+   */
+  public static DistillationLoss skewKl() {
+    return skewKl(0.1);
+  }
+
+  /**
+   * Matches a mixture of both distributions to the teacher's, with a share of its own for the
+   * teacher.
    *
    * @param alpha the share of the teacher in the mixture, α; unitless, greater than 0 and less than
    *     1; default 0.1
    * @return an immutable loss, safe to share
    * @throws IllegalArgumentException if {@code alpha} is out of range
-   * @see <a href="https://arxiv.org/abs/2402.03898">Ko et al., DistiLLM: Towards Streamlined
-   *     Distillation for Large Language Models, 2024</a>
+   * @see #skewKl()
    */
   public static DistillationLoss skewKl(double alpha) {
     return new SkewKl(alpha);
   }
 
   /**
-   * Matches the student's distribution to a mixture of both, lightly mixed.
-   *
-   * <p>Defaults: alpha 0.1.
-   *
-   * @return an immutable loss, safe to share
-   * @see #skewReverseKl(double)
-   */
-  public static DistillationLoss skewReverseKl() {
-    return skewReverseKl(0.1);
-  }
-
-  /**
-   * Matches the student's distribution to a mixture of both, which bounds the reverse divergence.
+   * Matches the student's distribution to a mixture of both: a reverse divergence that stays
+   * bounded.
    *
    * <pre>{@code
    * L = T² · mean_rows KL(q ‖ (1 − α) p + α q),  p = softmax(teacher/T),  q = softmax(student/T)
@@ -255,31 +247,31 @@ public final class Losses {
    * <p>A true divergence: 0 when both agree, never above {@code −log α} times T². Towards 0 it is
    * {@link #reverseKl()}. The gradient passes through both places of the student.
    *
+   * <p>Defaults: alpha 0.1.
+   *
    * <p><b>Shapes.</b> Logits {@code [N, C]} on both sides; result scalar. <b>Numerics.</b> float32,
    * in logarithms throughout. Reported as {@code skewReverseKl}.
+   *
+   * @return an immutable loss, safe to share
+   * @see <a href="https://arxiv.org/abs/2402.03898">Ko et al., DistiLLM: Towards Streamlined
+   *     Distillation for Large Language Models, 2024</a>
+   */
+  public static DistillationLoss skewReverseKl() {
+    return skewReverseKl(0.1);
+  }
+
+  /**
+   * Matches the student's distribution to a mixture of both, with a share of its own for the
+   * student.
    *
    * @param alpha the share of the student in the mixture, α; unitless, greater than 0 and less than
    *     1; default 0.1
    * @return an immutable loss, safe to share
    * @throws IllegalArgumentException if {@code alpha} is out of range
-   * @see <a href="https://arxiv.org/abs/2402.03898">Ko et al., DistiLLM: Towards Streamlined
-   *     Distillation for Large Language Models, 2024</a>
+   * @see #skewReverseKl()
    */
   public static DistillationLoss skewReverseKl(double alpha) {
     return new SkewReverseKl(alpha);
-  }
-
-  /**
-   * Matches the distributions by both divergences, row by row more by the one that acts where the
-   * student is off.
-   *
-   * <p>Defaults: headShare 0.5.
-   *
-   * @return an immutable loss, safe to share
-   * @see #adaptiveKl(double)
-   */
-  public static DistillationLoss adaptiveKl() {
-    return adaptiveKl(0.5);
   }
 
   /**
@@ -295,16 +287,28 @@ public final class Losses {
    * headShare} of its probability; all others are the tail. Gaps in the head favour KL(p‖q), which
    * fits it first. The weights get no gradient. 0 when both agree.
    *
+   * <p>Defaults: headShare 0.5.
+   *
    * <p><b>Shapes.</b> Logits {@code [N, C]} on both sides; result scalar. <b>Numerics.</b> float32
    * log-softmax; in the reverse part no class of the teacher counts as less than 1.2e-38. Reported
    * as {@code adaptiveKl}.
+   *
+   * @return an immutable loss, safe to share
+   * @see <a href="https://arxiv.org/abs/2404.02657">Wu et al., Rethinking Kullback-Leibler
+   *     Divergence in Knowledge Distillation for Large Language Models, 2024</a>
+   */
+  public static DistillationLoss adaptiveKl() {
+    return adaptiveKl(0.5);
+  }
+
+  /**
+   * Matches the distributions by both divergences, with a head of its own size.
    *
    * @param headShare the teacher's probability in the head; unitless, greater than 0 and less than
    *     1; default 0.5
    * @return an immutable loss, safe to share
    * @throws IllegalArgumentException if {@code headShare} is out of range
-   * @see <a href="https://arxiv.org/abs/2404.02657">Wu et al., Rethinking Kullback-Leibler
-   *     Divergence in Knowledge Distillation for Large Language Models, 2024</a>
+   * @see #adaptiveKl()
    */
   public static DistillationLoss adaptiveKl(double headShare) {
     return new AdaptiveKl(headShare);

@@ -67,6 +67,16 @@ class HardLabelsTest extends DistillationLossContract {
   }
 
   @Test
+  void classRuledOutInAnUnlabelledRow_changesNothing() {
+    LossCase given = example().mapStudent(values -> values.with(CLASSES, Double.NEGATIVE_INFINITY));
+    LossCase.Outcome outcome = given.evaluate(loss());
+    LossCase.Outcome expected = example().evaluate(loss());
+    assertThat(outcome.value()).isEqualTo(expected.value());
+    assertThat(outcome.gradients().get(0).numbers())
+        .containsExactly(expected.gradients().get(0).numbers());
+  }
+
+  @Test
   void temperature_doesNotMatter() {
     assertThat(example().atTemperature(7).value(loss())).isEqualTo(example().value(loss()));
   }

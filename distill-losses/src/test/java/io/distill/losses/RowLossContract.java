@@ -41,6 +41,24 @@ abstract class RowLossContract extends DistillationLossContract {
     return drawn(1, 2).atTemperature(2);
   }
 
+  /** Lets student and teacher change places. */
+  static LossCase swapped(LossCase given) {
+    return given.withStudent(given.teacher()).withTeacher(given.student());
+  }
+
+  /** Returns the value in float64, for limits that float32 cannot tell apart. */
+  static double precise(LossCase given, DistillationLoss loss) {
+    return given.evaluate(loss, null, 1, DataType.FLOAT64).value();
+  }
+
+  /** Returns a batch of one row. */
+  static LossCase row(double[] student, double[] teacher) {
+    return LossCase.of(
+        SignalKind.LOGITS,
+        new Values(student, 1, student.length),
+        new Values(teacher, 1, teacher.length));
+  }
+
   /** Draws logits of student and teacher from {@code -scale} to {@code scale}. */
   static LossCase drawn(long seed, double scale) {
     return drawn(seed, scale, CLASSES);
@@ -95,12 +113,14 @@ abstract class RowLossContract extends DistillationLossContract {
     return Line.holds(example());
   }
 
-  /**
-   * Returns a batch of which the teacher may rule out class 0, from the second row on: finite, and
-   * the student is pushed off that class.
-   */
+  /** Returns a batch of which the teacher may rule out class 0, from the second row on. */
   Line<LossCase> ruledOutByTeacher() {
     return Line.holds(example());
+  }
+
+  /** Returns such a batch on which the student is pushed off the class that is ruled out. */
+  Line<LossCase> pushedOff() {
+    return ruledOutByTeacher();
   }
 
   @Test
@@ -128,6 +148,24 @@ abstract class RowLossContract extends DistillationLossContract {
                   .isCloseTo(value, within(1e-5 * Math.max(1, value)));
               assertThat(given.mapTeacher(constants::plus).value(loss()))
                   .isCloseTo(value, within(1e-5 * Math.max(1, value)));
+            });
+  }
+
+  @ParameterizedTest(name = "seed={0}")
+  @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10})
+  void value_isNowhereBelowThatOfAgreement(long seed) {
+    agreement()
+        .given()
+        .ifPresent(
+            agreed -> {
+              for (double temperature : new double[] {0.5, 1, 4, 20}) {
+                LossCase least = agreed.atTemperature(temperature);
+                LossCase other =
+                    least.mapStudent(values -> Values.drawn(seed, seed, values.shape()));
+                double floor = least.value(loss());
+                assertThat(other.value(loss()))
+                    .isGreaterThanOrEqualTo(floor - 1e-6 * Math.max(1, floor));
+              }
             });
   }
 
@@ -166,18 +204,29 @@ abstract class RowLossContract extends DistillationLossContract {
   }
 
   @Test
-  void classRuledOutByTheTeacherAlone_isPushedDown() {
+  void classRuledOutByTheTeacherAlone_givesFiniteValueAndGradients() {
     ruledOutByTeacher()
         .given()
         .ifPresent(
             given -> {
               Outcome outcome = withoutFirstClass(given).evaluate(loss());
               assertThat(outcome.value()).isFinite().isPositive();
-              double[] gradient = outcome.gradients().get(0).doubles();
-              assertThat(gradient).doesNotContain(Double.NaN);
-              int classes = gradient.length / ROWS;
+              for (double number : outcome.gradients().get(0).doubles()) {
+                assertThat(number).isFinite();
+              }
+            });
+  }
+
+  @Test
+  void classRuledOutByTheTeacherAlone_isPushedDown() {
+    pushedOff()
+        .given()
+        .ifPresent(
+            given -> {
+              double[] gradient =
+                  withoutFirstClass(given).evaluate(loss()).gradients().get(0).doubles();
               for (int row = 1; row < ROWS; row++) {
-                assertThat(gradient[row * classes]).as("row %s", row).isPositive();
+                assertThat(gradient[row * (gradient.length / ROWS)]).as("row %s", row).isPositive();
               }
             });
   }
