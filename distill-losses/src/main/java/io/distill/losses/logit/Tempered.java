@@ -12,22 +12,33 @@ import java.util.stream.Stream;
 final class Tempered {
 
   /** Low enough to have probability 0, and finite: 0 times infinity is not a number. */
-  private static final String LOG_PROBABILITIES =
+  private static final String TEMPERED =
       """
-      def log_probabilities(self, logits: Tensor, temperature: Tensor) -> Tensor:
-        return torch.log_softmax(torch.clamp_min(logits, -1e+30) / temperature, -1)
+      def tempered(self, logits: Tensor, temperature: Tensor) -> Tensor:
+        return torch.clamp_min(logits, -1e+30) / temperature
       """;
 
   /**
    * For divergences that are infinite where the teacher allows what the student rules out: they
    * stay so, to be seen, unless both rule it out.
    */
+  private static final String TEMPERED_STUDENT =
+      """
+      def tempered_student(self, student: Tensor, teacher: Tensor, temperature: Tensor) -> Tensor:
+        nobodys = torch.logical_and(student < -1e+30, teacher < -1e+30)
+        return torch.masked_fill(student, nobodys, -1e+30) / temperature
+      """;
+
+  private static final String LOG_PROBABILITIES =
+      """
+      def log_probabilities(self, logits: Tensor, temperature: Tensor) -> Tensor:
+        return torch.log_softmax(self.tempered(logits, temperature), -1)
+      """;
+
   private static final String STUDENT_LOG_PROBABILITIES =
       """
       def student_log_probabilities(self, student: Tensor, teacher: Tensor, temperature: Tensor) -> Tensor:
-        nobodys = torch.logical_and(student < -1e+30, teacher < -1e+30)
-        logits = torch.masked_fill(student, nobodys, -1e+30)
-        return torch.log_softmax(logits / temperature, -1)
+        return torch.log_softmax(self.tempered_student(student, teacher, temperature), -1)
       """;
 
   private static final String DIVERGENCE =
@@ -68,6 +79,8 @@ final class Tempered {
         name,
         Stream.concat(
                 Stream.of(
+                    TEMPERED,
+                    TEMPERED_STUDENT,
                     LOG_PROBABILITIES,
                     STUDENT_LOG_PROBABILITIES,
                     DIVERGENCE,

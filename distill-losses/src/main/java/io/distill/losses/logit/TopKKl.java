@@ -11,21 +11,24 @@ public record TopKKl(int k) implements RowLoss {
   private static final Formula FORMULA =
       Tempered.formula(
           "TopKKl",
-          // the rest from its own logarithms: 1 minus the sum of the top loses all digits
+          // the rest as a logit of its own: 1 minus the top loses all digits where that is nearly
+          // 1,
+          // and what log_softmax over all classes rounds off shows where the rest is nearly 1
           """
-          def with_rest(self, log_probabilities: Tensor, classes: Tensor) -> Tensor:
-            rest = torch.scatter(log_probabilities, -1, classes, float("-inf"))
-            top = torch.gather(log_probabilities, -1, classes)
-            return torch.cat([top, torch.logsumexp(rest, [-1], True)], -1)
+          def with_rest(self, logits: Tensor, classes: Tensor) -> Tensor:
+            rest = torch.logsumexp(torch.scatter(logits, -1, classes, float("-inf")), [-1], True)
+            return torch.cat([torch.gather(logits, -1, classes), rest], -1)
           """,
           """
           def per_row(self, student: Tensor, teacher: Tensor, temperature: Tensor, labels: Tensor) -> Tensor:
-            log_p = self.log_probabilities(teacher, temperature)
-            log_q = self.student_log_probabilities(student, teacher, temperature)
+            of_teacher = self.tempered(teacher, temperature)
+            of_student = self.tempered_student(student, teacher, temperature)
             if torch.size(student, -1) > self.k:
-              top, classes = torch.topk(log_p, self.k, -1)
-              log_p = self.with_rest(log_p, classes)
-              log_q = self.with_rest(log_q, classes)
+              top, classes = torch.topk(of_teacher, self.k, -1)
+              of_teacher = self.with_rest(of_teacher, classes)
+              of_student = self.with_rest(of_student, classes)
+            log_p = torch.log_softmax(of_teacher, -1)
+            log_q = torch.log_softmax(of_student, -1)
             return self.scaled(self.divergence(log_p, log_q), temperature)
           """);
 
