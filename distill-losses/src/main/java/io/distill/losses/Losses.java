@@ -247,7 +247,8 @@ public final class Losses {
    * term is then constant.
    *
    * <p><b>Shapes.</b> Logits {@code [N, C]} on both sides; result scalar. <b>Numerics.</b> float32;
-   * a row or class whose probabilities are all equal has correlation 0. Reported as {@code dist}.
+   * a row or class whose probabilities are all equal has correlation 0; classes that the teacher
+   * rules out ({@code -inf}) do not count. Reported as {@code dist}.
    *
    * @param beta the weight of the relations of classes within a row; finite, at least 0; default 1
    * @param gamma the weight of the relations of rows within a class; finite, at least 0; default 1

@@ -22,23 +22,30 @@ public record Dist(double beta, double gamma) implements DistillationLoss {
           // Numbers that are equal but for rounding have no direction: what varies by less than
           // 1e-6 of the numbers' own size is scaled down to a correlation near 0.
           """
-          def direction(self, x: Tensor, dim: int) -> Tensor:
-            centred = x - torch.mean(x, [dim], True)
-            size = torch.sqrt(torch.clamp_min(torch.sum(x * x, [dim], True), 1e-30))
+          def direction(self, x: Tensor, counted: Tensor, dim: int) -> Tensor:
+            kept = x * counted
+            mean = torch.sum(kept, [dim], True) / torch.clamp_min(torch.sum(counted, [dim], True), 1.)
+            centred = (kept - mean) * counted
+            size = torch.sqrt(torch.clamp_min(torch.sum(kept * kept, [dim], True), 1e-30))
             norm = torch.sqrt(torch.clamp_min(torch.sum(centred * centred, [dim], True), 1e-30))
             return centred / torch.maximum(norm, size * 1e-6)
           """,
           """
-          def correlation(self, x: Tensor, y: Tensor, dim: int) -> Tensor:
-            return torch.sum((self).direction(x, dim) * (self).direction(y, dim), [dim])
+          def distance(self, x: Tensor, y: Tensor, counted: Tensor, dim: int) -> Tensor:
+            x_direction = (self).direction(x, counted, dim)
+            y_direction = (self).direction(y, counted, dim)
+            return 1. - torch.sum(x_direction * y_direction, [dim])
           """,
+          // not a loss of each row on its own: every row gets the same share of the classes' term
           """
           def values(self, student: Tensor, teacher: Tensor, temperature: Tensor) -> Tensor:
             q = torch.softmax(torch.clamp_min(student, -1e30) / temperature, -1)
             p = torch.softmax(torch.clamp_min(teacher, -1e30) / temperature, -1)
-            rows = 1. - (self).correlation(q, p, 1)
-            columns = 1. - torch.mean((self).correlation(q, p, 0))
-            return (rows * self.beta + columns * self.gamma) * torch.reshape(temperature * temperature, [-1])
+            counted = torch.to(teacher > -1e30, q)
+            rows = (self).distance(q, p, counted, 1)
+            exists = torch.amax(counted, [0])
+            classes = torch.sum((self).distance(q, p, counted, 0) * exists) / torch.clamp_min(torch.sum(exists), 1.)
+            return (rows * self.beta + classes * self.gamma) * torch.reshape(temperature * temperature, [-1])
           """);
 
   /** Checks the weights. */
