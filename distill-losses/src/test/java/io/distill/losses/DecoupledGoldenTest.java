@@ -28,9 +28,7 @@ class DecoupledGoldenTest {
     LOSSES.put(
         "normalizedKd",
         options ->
-            options.isEmpty()
-                ? Losses.normalizedKd()
-                : Losses.normalizedKd(options.get("gamma")));
+            options.isEmpty() ? Losses.normalizedKd() : Losses.normalizedKd(options.get("gamma")));
     LOSSES.put(
         "standardized",
         options ->

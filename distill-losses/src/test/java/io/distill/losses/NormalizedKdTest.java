@@ -59,8 +59,7 @@ class NormalizedKdTest extends DistillationLossContract {
     double entropy = others(agreed);
     assertThat(entropy).isPositive();
     // cross-entropy and entropy differ by the divergence, which is NCKD
-    LossCase moved =
-        agreed.mapStudent(v -> v.plus(Values.drawn(seed + 7, 0.5, 5, 4)));
+    LossCase moved = agreed.mapStudent(v -> v.plus(Values.drawn(seed + 7, 0.5, 5, 4)));
     assertThat(others(moved) - entropy)
         .isCloseTo(moved.value(Losses.decoupledKd(0, 1)), within(1e-5));
   }

@@ -116,9 +116,7 @@ class StandardizedTest extends DistillationLossContract {
     Progress progress = new Progress(0, 0, 1, 0);
 
     assertThat(loss.terms()).extracting(LossTerm::name).containsExactly("softTargets", "rank");
-    assertThat(loss.terms())
-        .extracting(term -> term.weightAt(progress))
-        .containsExactly(0.5, 3.0);
+    assertThat(loss.terms()).extracting(term -> term.weightAt(progress)).containsExactly(0.5, 3.0);
     double sum = 0;
     for (LossTerm term : loss.terms()) {
       sum += term.weightAt(progress) * given.value(term.loss());
