@@ -20,6 +20,13 @@ class ContrastiveGoldenTest {
 
   static {
     LOSSES.put("embeddingCosine", options -> Losses.embeddingCosine());
+    LOSSES.put("embeddingL2", options -> Losses.embeddingL2());
+    LOSSES.put(
+        "infoNce",
+        options ->
+            options.isEmpty() ? Losses.infoNce() : Losses.infoNce(options.get("temperature")));
+    LOSSES.put("marginMse", options -> Losses.marginMse());
+    LOSSES.put("listwiseKl", options -> Losses.listwiseKl());
   }
 
   static Stream<Arguments> goldens() {
