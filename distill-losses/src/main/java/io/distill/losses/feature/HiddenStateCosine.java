@@ -1,0 +1,28 @@
+package io.distill.losses.feature;
+
+import io.distill.losses.internal.Formula;
+import io.distill.losses.internal.Projection;
+
+/** One minus the cosine of hidden states. */
+public record HiddenStateCosine(Projection projection) implements PositionLoss {
+
+  private static final Formula FORMULA =
+      PositionLoss.comparing(
+          "HiddenStateCosine",
+          """
+          def compare(self, s: Tensor, t: Tensor) -> Tensor:
+            squares = torch.clamp_min(torch.sum(s * s, [-1]), 1e-12)
+            others = torch.clamp_min(torch.sum(t * t, [-1]), 1e-12)
+            return 1. - torch.sum(s * t, [-1]) / torch.sqrt(squares) / torch.sqrt(others)
+          """);
+
+  @Override
+  public Formula formula() {
+    return FORMULA;
+  }
+
+  @Override
+  public String name() {
+    return "hiddenStateCosine";
+  }
+}
