@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import ai.djl.ndarray.types.DataType;
 import io.distill.loss.DistillationLoss;
 import io.distill.losses.LossCase.Outcome;
 import io.distill.mapping.LayerMapping;
@@ -56,6 +57,14 @@ class FactorTransferTest {
     Line<LossCase> agreement() {
       return Line.doesNotApply("factors of student and teacher come from different networks");
     }
+
+    /**
+     * The factors of the teacher are a fixed target; see encoder_hasTheGradientOfTheReconstruction.
+     */
+    @Override
+    boolean followsValue(String parameter) {
+      return !parameter.startsWith("encoder");
+    }
   }
 
   private static LossCase example() {
@@ -78,6 +87,35 @@ class FactorTransferTest {
           .containsExactly(gradient.numbers(), within(1e-6f));
     }
     assertThat(outcome.gradients().get(0).largest()).isPositive();
+  }
+
+  /**
+   * Where the student's factors are 0, the squared distance is 1 whatever the encoder says: what is
+   * left is the reconstruction, whose gradient the encoder must have.
+   */
+  @ParameterizedTest(name = "{0}")
+  @ValueSource(strings = {"encoder", "encoder.bias", "encoder.out", "encoder.out.bias"})
+  void encoder_hasTheGradientOfTheReconstruction(String weight) {
+    DistillationLoss squares = Losses.factorTransfer(0.5, 2);
+    Map<String, Values> parameters = new LinkedHashMap<>(example().parameters());
+    parameters.put("translator.out.0.0", Values.zeros(2, 2));
+    parameters.put("translator.out.bias.0.0", Values.zeros(2));
+    String name = name(weight, "");
+    double[] numbers = parameters.get(name).doubles();
+    double[] gradient = precise(squares, parameters).parameterGradients().get(name).doubles();
+    for (int i = 0; i < numbers.length; i++) {
+      Values whole = parameters.get(name);
+      parameters.put(name, whole.with(i, numbers[i] + 1e-4));
+      double above = precise(squares, parameters).value();
+      parameters.put(name, whole.with(i, numbers[i] - 1e-4));
+      double below = precise(squares, parameters).value();
+      parameters.put(name, whole);
+      assertThat(gradient[i]).isCloseTo((above - below) / 2e-4, within(1e-6));
+    }
+  }
+
+  private static Outcome precise(DistillationLoss loss, Map<String, Values> parameters) {
+    return example().withParameters(parameters).evaluate(loss, null, 1, DataType.FLOAT64);
   }
 
   @Test
