@@ -194,6 +194,23 @@ abstract class DistillationLossContract {
   }
 
   @Test
+  void teacherInInferenceMode_givesTheSameValueAndGradients() {
+    Outcome plain = example().evaluate(loss());
+    Outcome inferred = example().inferred().evaluate(loss());
+    assertThat(inferred.value()).isEqualTo(plain.value());
+    for (int i = 0; i < plain.gradients().size(); i++) {
+      assertThat(inferred.gradients().get(i).numbers())
+          .containsExactly(plain.gradients().get(i).numbers());
+    }
+    plain
+        .parameterGradients()
+        .forEach(
+            (name, gradient) ->
+                assertThat(inferred.parameterGradients().get(name).numbers())
+                    .containsExactly(gradient.numbers()));
+  }
+
+  @Test
   void maskedBatch_equalsSlicedBatch() {
     sliced()
         .given()

@@ -29,8 +29,9 @@ public record EmbeddingCosine() implements DistillationLoss {
               + teacher.getShape()
               + " (teacher); declare the projector in prepare(...)");
     }
-    NDArray dot = student.mul(teacher).sum(WIDTH);
-    NDArray cosine = dot.div(norm(student)).div(norm(teacher));
+    // the teacher's direction first: what a teacher gives cannot be kept for a backward pass
+    NDArray direction = teacher.div(norm(teacher).expandDims(1));
+    NDArray cosine = student.mul(direction).sum(WIDTH).div(norm(student));
     return context.meanOverRows(cosine.neg().add(1));
   }
 

@@ -39,7 +39,8 @@ public record FactorTransfer(double rate, int norm) implements LayerLoss {
               """
               def compare(self, student: Tensor, teacher: Tensor, mask: Tensor, tw: Tensor, tb: Tensor, tv: Tensor, tc: Tensor, ew: Tensor, eb: Tensor, ev: Tensor, ec: Tensor, dw: Tensor, db: Tensor, dv: Tensor, dc: Tensor) -> Tuple[Tensor, Tensor]:
                 s = self.positions(self.fitted(student, teacher))
-                t = self.positions(self.fitted(teacher, student))
+                # a copy: what a teacher gives cannot be kept for a backward pass
+                t = torch.clone(self.positions(self.fitted(teacher, student)))
                 real = torch.unsqueeze(self.counting(student, t, mask), 2)
                 factor = self.network(t, ew, eb, ev, ec)
                 # the paraphraser learns from the reconstruction alone

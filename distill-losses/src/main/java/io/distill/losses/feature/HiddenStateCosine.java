@@ -11,9 +11,10 @@ public record HiddenStateCosine(Projection projection) implements PositionLoss {
           "HiddenStateCosine",
           """
           def compare(self, s: Tensor, t: Tensor) -> Tensor:
-            squares = torch.clamp_min(torch.sum(s * s, [-1]), 1e-12)
-            others = torch.clamp_min(torch.sum(t * t, [-1]), 1e-12)
-            return 1. - torch.sum(s * t, [-1]) / torch.sqrt(squares) / torch.sqrt(others)
+            # the teacher's direction first: what a teacher gives cannot be kept for a backward pass
+            direction = t / torch.sqrt(torch.clamp_min(torch.sum(t * t, [-1], True), 1e-12))
+            length = torch.sqrt(torch.clamp_min(torch.sum(s * s, [-1]), 1e-12))
+            return 1. - torch.sum(s * direction, [-1]) / length
           """);
 
   @Override
