@@ -184,7 +184,8 @@ abstract class DistillationLossContract {
     outcome
         .parameterGradients()
         .forEach(
-            (name, gradient) ->
+            (name, gradient) -> {
+              if (followsValue(name)) {
                 assertDifferences(
                     differentiable,
                     example.parameters().get(name),
@@ -193,7 +194,17 @@ abstract class DistillationLossContract {
                       Map<String, Values> parameters = new LinkedHashMap<>(example.parameters());
                       parameters.put(name, values);
                       return example.withParameters(parameters);
-                    }));
+                    });
+              }
+            });
+  }
+
+  /**
+   * Returns whether the gradient of a parameter is that of the value; a loss that stops or turns
+   * gradients on purpose says so here and tests that parameter itself.
+   */
+  boolean followsValue(String parameter) {
+    return true;
   }
 
   /** In float64, where differences of values are exact enough to be held against gradients. */
@@ -215,6 +226,23 @@ abstract class DistillationLossContract {
 
   private static Outcome precise(DistillationLoss loss, LossCase given) {
     return given.evaluate(loss, null, 1, DataType.FLOAT64);
+  }
+
+  @Test
+  void teacherInInferenceMode_givesTheSameValueAndGradients() {
+    Outcome plain = example().evaluate(loss());
+    Outcome inferred = example().inferred().evaluate(loss());
+    assertThat(inferred.value()).isEqualTo(plain.value());
+    for (int i = 0; i < plain.gradients().size(); i++) {
+      assertThat(inferred.gradients().get(i).numbers())
+          .containsExactly(plain.gradients().get(i).numbers());
+    }
+    plain
+        .parameterGradients()
+        .forEach(
+            (name, gradient) ->
+                assertThat(inferred.parameterGradients().get(name).numbers())
+                    .containsExactly(gradient.numbers()));
   }
 
   @Test

@@ -13,7 +13,7 @@ import java.util.Set;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 
-/** The contract three times: tokens of one width, a projector between widths, and no tokens. */
+/** The contract on tokens of one width, with projectors between widths, without tokens, on maps. */
 class HiddenStateMseTest {
 
   private static final DistillationLoss LOSS = Losses.hiddenStateMse();
@@ -79,9 +79,9 @@ class HiddenStateMseTest {
               + " (student, layer 0) and (5, 4, 2) (teacher, layer 0); give both models the same"
               + " tokenizer",
           example.mapTeacher(values -> Values.drawn(9, 1, 5, 4, 2)),
-          "student and teacher hidden states must have the same rows and tokens but were (5, 3, 2)"
-              + " (student, layer 0) and (5, 3, 6) (teacher, layer 0); give both models the same"
-              + " tokenizer",
+          "student and teacher hidden states must have the same width but were (5, 3, 2) (student,"
+              + " layer 0) and (5, 3, 6) (teacher, layer 0); call prepare(...) with the widths of"
+              + " these layers",
           example.mapTeacher(values -> Values.drawn(9, 1, 5, 3, 6)),
           "perToken must have shape (5, 4) but had (5, 3); reduce the other dimensions first",
           example.withMask(Values.zeros(5, 4)),
@@ -139,7 +139,11 @@ class HiddenStateMseTest {
           "student and teacher hidden states must have the same rows and tokens but were (5, 2, 2)"
               + " (student, layer 0) and (4, 2, 3) (teacher, layer 0); give both models the same"
               + " tokenizer",
-          example().mapTeacher(values -> Values.drawn(9, 1, 4, 2, 3)));
+          example().mapTeacher(values -> Values.drawn(9, 1, 4, 2, 3)),
+          "student and teacher hidden states must have the widths 2 and 3 of their projector but"
+              + " were (5, 2, 2) (student, layer 0) and (5, 2, 4) (teacher, layer 0); call"
+              + " prepare(...) with the widths of these layers",
+          example().mapTeacher(values -> Values.drawn(9, 1, 5, 2, 4)));
     }
   }
 
@@ -175,10 +179,17 @@ class HiddenStateMseTest {
     @Override
     Map<String, LossCase> misfits() {
       return Map.of(
-          "student and teacher hidden states must have the same rows and tokens but were (5, 3)"
-              + " (student, layer 0) and (5, 4) (teacher, layer 0); give both models the same"
-              + " tokenizer",
+          "student and teacher hidden states must have the same width but were (5, 3) (student,"
+              + " layer 0) and (5, 4) (teacher, layer 0); call prepare(...) with the widths of these"
+              + " layers",
           example().mapTeacher(values -> Values.drawn(9, 1, 5, 4)));
+    }
+  }
+
+  @Nested
+  class MapsThroughTwoLayers extends FeatureContract {
+    MapsThroughTwoLayers() {
+      super(Losses.hiddenStateMse(Projector.MLP), Kind.MAPS, 2, 3, 1);
     }
   }
 

@@ -2,6 +2,7 @@ package io.distill.losses;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
@@ -18,6 +19,8 @@ import io.distill.schedule.TemperatureSchedule;
 import io.distill.signal.LogitFactors;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
+import io.distill.torchscript.LoadedModule;
+import io.distill.torchscript.ScriptModule;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -65,6 +68,7 @@ final class LossCase {
   private double temperature = 1;
   private LayerMapping mapping = LayerMapping.uniform();
   private Progress progress = new Progress(0, 0, 1, 0);
+  private boolean inferred;
 
   private LossCase() {}
 
@@ -80,6 +84,7 @@ final class LossCase {
     copy.temperature = temperature;
     copy.mapping = mapping;
     copy.progress = progress;
+    copy.inferred = inferred;
     return copy;
   }
 
@@ -209,6 +214,13 @@ final class LossCase {
     return copy;
   }
 
+  /** The teacher's arrays as a teacher gives them in a run: made in libtorch's inference mode. */
+  LossCase inferred() {
+    LossCase copy = copy();
+    copy.inferred = true;
+    return copy;
+  }
+
   LossCase mapStudent(UnaryOperator<Values> operation) {
     return withStudent(student().stream().map(operation).toList());
   }
@@ -279,7 +291,10 @@ final class LossCase {
     try (NDManager manager = NativeEngine.newManager(Device.cpu());
         HostMemoryScope memory = new HostMemoryScope()) {
       List<NDArray> of = leaves(student, manager, type);
-      List<NDArray> from = leaves(teacher, manager, type);
+      List<NDArray> from =
+          inferred
+              ? teacher.stream().map(part -> inferred(part.values(), manager, type)).toList()
+              : leaves(teacher, manager, type);
       Map<String, NDArray> learned = new LinkedHashMap<>();
       parameters.forEach((name, values) -> learned.put(name, leaf(values, manager, type)));
       Map<String, NDArray> kept = new LinkedHashMap<>();
@@ -354,6 +369,21 @@ final class LossCase {
     NDArray array = values.toArray(manager, type);
     array.setRequiresGradient(true);
     return array;
+  }
+
+  private static NDArray inferred(Values values, NDManager manager, DataType type) {
+    return Teacher.MODEL.call("copy", new NDList(values.toArray(manager, type)), false).get(0);
+  }
+
+  /** A model whose outputs libtorch refuses to keep for a backward pass. */
+  private static final class Teacher {
+    static final LoadedModule MODEL =
+        LoadedModule.load(
+            ScriptModule.builder("Teacher")
+                .method("def copy(self, x: Tensor) -> Tensor:\n  return torch.clone(x)")
+                .build(),
+            Device.cpu(),
+            false);
   }
 
   /** A part that the loss does not read has no gradient: zeros. */
