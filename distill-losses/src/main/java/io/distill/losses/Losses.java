@@ -131,6 +131,9 @@ public final class Losses {
    * theirs is β · pairs / positions here. Pixel maps of different sizes are averaged down to the
    * smaller height and width.
    *
+   * <p>Meant for convolutional maps. After a layer norm, as in BERT, all tokens have nearly the
+   * same energy and there is little to learn.
+   *
    * <p><b>Shapes.</b> Hidden states {@code [N, L, D]} (padding does not count) or {@code [N, C, H,
    * W]}; result scalar. <b>Numerics.</b> float32; norms are at least 1e-12. Reported as {@code
    * attentionTransfer}.
