@@ -49,7 +49,7 @@ def main():
 
     projections = {}
     for i, layer in enumerate(model.encoder.layer):
-        for part in ("query", "key"):
+        for part in ("query", "key", "value"):
             getattr(layer.attention.self, part).register_forward_hook(
                 lambda module, inputs, output, key=(i, part): projections.update({key: output})
             )
@@ -79,6 +79,9 @@ def main():
         },
         "hiddenStates": [rounded(state) for state in output.hidden_states[1:]],
         "attentionScores": [rounded(score) for score in scores],
+        "queries": [rounded(heads(projections[i, "query"])) for i in range(2)],
+        "keys": [rounded(heads(projections[i, "key"])) for i in range(2)],
+        "values": [rounded(heads(projections[i, "value"])) for i in range(2)],
         "mean": rounded(mean),
         "embedding": rounded(embedding),
         "first": rounded(last[:, 0]),

@@ -3,6 +3,8 @@ package io.distill.loss;
 import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
+import io.distill.mapping.LayerMapping;
+
 /** A loss under another name. */
 final class NamedLoss extends ForwardingLoss {
 
@@ -12,6 +14,11 @@ final class NamedLoss extends ForwardingLoss {
     super(delegate);
     checkArgument(!requireNonNull(name, "name").isBlank(), "name must not be blank");
     this.name = name;
+  }
+
+  @Override
+  public DistillationLoss onLayers(LayerMapping mapping) {
+    return new NamedLoss(delegate().onLayers(mapping), name);
   }
 
   @Override

@@ -1,5 +1,7 @@
 package io.distill.loss;
 
+import static java.util.Objects.requireNonNull;
+
 import ai.djl.ndarray.NDArray;
 import io.distill.mapping.LayerMapping;
 import io.distill.schedule.TemperatureSchedule;
@@ -46,6 +48,14 @@ final class ScopedLoss extends ForwardingLoss {
                     term.weight(),
                     new ScopedLoss(term.loss(), temperature, mapping, rowTemperature)))
         .toList();
+  }
+
+  @Override
+  public DistillationLoss onLayers(LayerMapping other) {
+    requireNonNull(other, "mapping");
+    return mapping == null
+        ? new ScopedLoss(delegate().onLayers(other), temperature, null, rowTemperature)
+        : this;
   }
 
   @Override

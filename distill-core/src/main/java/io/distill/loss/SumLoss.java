@@ -1,7 +1,10 @@
 package io.distill.loss;
 
+import static java.util.Objects.requireNonNull;
+
 import ai.djl.ndarray.NDArray;
 import com.google.common.collect.Sets;
+import io.distill.mapping.LayerMapping;
 import io.distill.signal.SignalKind;
 import java.util.ArrayList;
 import java.util.EnumSet;
@@ -69,6 +72,16 @@ final class SumLoss implements DistillationLoss {
     for (int i = 0; i < terms.size(); i++) {
       terms.get(i).loss().prepare(new NestedSetup(setup, prefix(i)));
     }
+  }
+
+  /** A term may have a layer mapping of its own by default; each decides for itself. */
+  @Override
+  public DistillationLoss onLayers(LayerMapping mapping) {
+    requireNonNull(mapping, "mapping");
+    return new SumLoss(
+        terms.stream()
+            .map(term -> new LossTerm(term.name(), term.weight(), term.loss().onLayers(mapping)))
+            .toList());
   }
 
   /** Keeps the parameters of terms apart when the whole sum is one term, as a named sum is. */

@@ -6,6 +6,7 @@ import static java.util.Objects.requireNonNull;
 import io.distill.torchscript.HostTensor;
 import io.distill.torchscript.ScriptModule;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -74,6 +75,11 @@ public record BagOfEmbeddings(
   public BagOfEmbeddings withClasses(int classes) {
     return new BagOfEmbeddings(
         vocabularySize, embeddingSize, hiddenSize, activation, wordDropout, dropout, classes);
+  }
+
+  @Override
+  public List<String> layerNames() {
+    return List.of("embeddings", "hidden");
   }
 
   @Override

@@ -10,6 +10,7 @@ import io.distill.exception.DistillationException;
 import io.distill.signal.SignalKind;
 import io.distill.torchscript.HostTensor;
 import io.distill.torchscript.ScriptModule;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
@@ -43,6 +44,23 @@ public sealed interface ModelConfiguration
     return classes() == 0
         ? Sets.immutableEnumSet(SignalKind.EMBEDDING, SignalKind.HIDDEN_STATES)
         : Sets.immutableEnumSet(SignalKind.LOGITS, SignalKind.EMBEDDING, SignalKind.HIDDEN_STATES);
+  }
+
+  /**
+   * Returns the names of the layers that give hidden states.
+   *
+   * @return the paths of the layers among the modules, first to last
+   */
+  List<String> layerNames();
+
+  /**
+   * Returns which method of the module gives signals at the least cost.
+   *
+   * @param kinds what is asked for, among {@link #provides()}
+   * @return the name of the method, which may give more
+   */
+  default String method(Set<SignalKind> kinds) {
+    return kinds.contains(SignalKind.HIDDEN_STATES) ? "outputs_with_hidden_states" : "outputs";
   }
 
   /**

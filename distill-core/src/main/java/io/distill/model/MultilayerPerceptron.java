@@ -8,6 +8,7 @@ import io.distill.torchscript.ScriptModule;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 
 /**
  * Linear layers with an activation between them, for rows of numbers.
@@ -50,6 +51,11 @@ public record MultilayerPerceptron(
   @Override
   public MultilayerPerceptron withClasses(int classes) {
     return new MultilayerPerceptron(inputSize, hiddenSizes, activation, dropout, classes);
+  }
+
+  @Override
+  public List<String> layerNames() {
+    return IntStream.range(0, hiddenSizes.size()).mapToObj(i -> "hidden." + i).toList();
   }
 
   @Override

@@ -132,14 +132,14 @@ public final class ScriptedModel implements SignalModel {
               + missing
               + " were asked for; use another loss or another model");
     }
-    String method =
-        kinds.contains(SignalKind.ATTENTION_SCORES)
-            ? "outputs_with_attention"
-            : kinds.contains(SignalKind.HIDDEN_STATES) ? "outputs_with_hidden_states" : "outputs";
     if (trainable) {
       module.training(training);
     }
-    return SignalReader.standard().read(module.call(method, inputs, training), inputs);
+    NDList outputs = module.call(configuration.method(kinds), inputs, training);
+    Signals signals = SignalReader.standard().read(outputs, inputs);
+    return signals.layerCount() == 0
+        ? signals
+        : signals.toBuilder().layerNames(configuration.layerNames()).build();
   }
 
   @Override

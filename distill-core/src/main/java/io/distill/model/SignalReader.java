@@ -5,9 +5,13 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.types.DataType;
 import com.google.common.base.Strings;
 import io.distill.exception.DistillationException;
+import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Tells which output of a foreign model is which signal; a lambda is one.
@@ -35,10 +39,10 @@ public interface SignalReader {
    * Reads the outputs by their names if they have any, else by their dimensions.
    *
    * <p>Names: {@code logits}, {@code embedding} or {@code pooler_output}, {@code hidden_states.N}
-   * in order, {@code attention_scores.N} in order. Dimensions: the first two-dimensional output is
-   * the logits and the second the embedding; three-dimensional ones are hidden states,
-   * four-dimensional ones attention scores, in order. The second input, if it is {@code [N, L]} of
-   * integers, is the token mask.
+   * in order, and so {@code attention_scores.N}, {@code queries.N}, {@code keys.N} and {@code
+   * values.N}. Dimensions: the first two-dimensional output is the logits and the second the
+   * embedding; three-dimensional ones are hidden states, four-dimensional ones attention scores, in
+   * order. The second input, if it is {@code [N, L]} of integers, is the token mask.
    *
    * @return the reader
    */
@@ -57,8 +61,7 @@ public interface SignalReader {
 
   private static Signals.Builder byName(NDList outputs) {
     Signals.Builder signals = Signals.builder();
-    List<NumberedArray> hidden = new ArrayList<>();
-    List<NumberedArray> attention = new ArrayList<>();
+    Map<SignalKind, List<NumberedArray>> layers = new EnumMap<>(SignalKind.class);
     boolean found = false;
     for (NDArray array : outputs) {
       String name = Strings.nullToEmpty(array.getName());
@@ -68,23 +71,40 @@ public interface SignalReader {
         signals.logits(array);
       } else if (name.equals("embedding") || name.equals("pooler_output")) {
         signals.embedding(array);
-      } else if (name.startsWith("hidden_states")) {
-        hidden.add(NumberedArray.of(name, array));
-      } else if (name.startsWith("attention_scores")) {
-        attention.add(NumberedArray.of(name, array));
       } else {
-        continue;
+        SignalKind kind = layered(name);
+        if (kind == null) {
+          continue;
+        }
+        layers.computeIfAbsent(kind, each -> new ArrayList<>()).add(NumberedArray.of(name, array));
       }
       found = true;
     }
     if (!found) {
       throw new DistillationException(
-          "model outputs must be named logits, embedding, pooler_output, hidden_states.N or"
-              + " attention_scores.N but none is; give a SignalReader that names them");
+          "model outputs must be named logits, embedding, pooler_output, hidden_states.N,"
+              + " attention_scores.N, queries.N, keys.N or values.N but none is; give a"
+              + " SignalReader that names them");
     }
-    return signals
-        .hiddenStates(NumberedArray.inOrder(hidden))
-        .attentionScores(NumberedArray.inOrder(attention));
+    layers.forEach((kind, arrays) -> signals.layers(kind, NumberedArray.inOrder(arrays)));
+    return signals;
+  }
+
+  private static @Nullable SignalKind layered(String name) {
+    if (name.startsWith("hidden_states")) {
+      return SignalKind.HIDDEN_STATES;
+    }
+    if (name.startsWith("attention_scores")) {
+      return SignalKind.ATTENTION_SCORES;
+    }
+    // with the dot: "values" alone may be anything
+    if (name.startsWith("queries.")) {
+      return SignalKind.QUERIES;
+    }
+    if (name.startsWith("keys.")) {
+      return SignalKind.KEYS;
+    }
+    return name.startsWith("values.") ? SignalKind.VALUES : null;
   }
 
   private static Signals.Builder byDimension(NDList outputs) {

@@ -3,13 +3,16 @@ package io.distill.model;
 import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
-import com.google.common.collect.ImmutableSet;
+import com.google.common.collect.Sets;
 import io.distill.signal.SignalKind;
 import io.distill.torchscript.HostTensor;
 import io.distill.torchscript.ScriptModule;
+import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.IntStream;
 
 /**
  * The BERT encoder: embeddings, layers of self-attention and feed-forward with layer norm after
@@ -51,6 +54,11 @@ public record TransformerEncoder(
     implements ModelConfiguration {
 
   private static final String EMBEDDINGS = "embeddings.";
+  private static final Set<SignalKind> RELATIONS =
+      Sets.immutableEnumSet(SignalKind.QUERIES, SignalKind.KEYS, SignalKind.VALUES);
+  private static final Set<SignalKind> ATTENTION =
+      Sets.immutableEnumSet(
+          SignalKind.ATTENTION_SCORES, SignalKind.QUERIES, SignalKind.KEYS, SignalKind.VALUES);
 
   /**
    * Checks the values.
@@ -117,14 +125,21 @@ public record TransformerEncoder(
 
   @Override
   public Set<SignalKind> provides() {
-    return classes == 0
-        ? ImmutableSet.of(
-            SignalKind.EMBEDDING, SignalKind.HIDDEN_STATES, SignalKind.ATTENTION_SCORES)
-        : ImmutableSet.of(
-            SignalKind.LOGITS,
-            SignalKind.EMBEDDING,
-            SignalKind.HIDDEN_STATES,
-            SignalKind.ATTENTION_SCORES);
+    return Sets.union(ModelConfiguration.super.provides(), ATTENTION).immutableCopy();
+  }
+
+  @Override
+  public List<String> layerNames() {
+    return IntStream.range(0, layers).mapToObj(i -> "encoder.layer." + i).toList();
+  }
+
+  @Override
+  public String method(Set<SignalKind> kinds) {
+    boolean relations = !Collections.disjoint(kinds, RELATIONS);
+    if (kinds.contains(SignalKind.ATTENTION_SCORES)) {
+      return relations ? "outputs_with_attention_and_relations" : "outputs_with_attention";
+    }
+    return relations ? "outputs_with_relations" : ModelConfiguration.super.method(kinds);
   }
 
   @Override
@@ -170,15 +185,19 @@ public record TransformerEncoder(
     Layers parts = new Layers(weights);
     ScriptModule.Builder stack = ScriptModule.builder("ModuleList");
     StringBuilder all = new StringBuilder();
+    StringBuilder withRelations = new StringBuilder();
     StringBuilder withScores = new StringBuilder();
     for (int i = 0; i < layers; i++) {
       stack.module(Integer.toString(i), encoderLayer(parts, layer(i)));
       String each = "getattr(self.layer, \"" + i + "\")";
       all.append("  hidden = ").append(each).append(".forward(hidden, mask)\n");
       all.append("  states.append(hidden)\n");
-      withScores.append("  hidden, scores = ").append(each);
-      withScores.append(".forward_with_scores(hidden, mask)\n");
-      withScores.append("  states.append(hidden)\n  attention.append(scores)\n");
+      withRelations.append("  hidden = ").append(each);
+      withRelations.append(".forward_with_relations(hidden, mask, relations)\n");
+      withRelations.append("  states.append(hidden)\n");
+      withScores.append("  hidden = ").append(each);
+      withScores.append(".forward_with_scores(hidden, mask, relations, attention)\n");
+      withScores.append("  states.append(hidden)\n");
     }
     ScriptModule encoder =
         ScriptModule.builder("Encoder")
@@ -188,8 +207,13 @@ public record TransformerEncoder(
                     + all
                     + "  return hidden\n")
             .method(
+                "def forward_with_relations(self, hidden: Tensor, mask: Tensor, states:"
+                    + " List[Tensor], relations: List[Tensor]) -> Tensor:\n"
+                    + withRelations
+                    + "  return hidden\n")
+            .method(
                 "def forward_with_scores(self, hidden: Tensor, mask: Tensor, states: List[Tensor],"
-                    + " attention: List[Tensor]) -> Tensor:\n"
+                    + " relations: List[Tensor], attention: List[Tensor]) -> Tensor:\n"
                     + withScores
                     + "  return hidden\n")
             .build();
@@ -236,27 +260,51 @@ public record TransformerEncoder(
                 "outputs_with_hidden_states", logits, entries("hidden_states", "states")))
         .method(
             """
-            def outputs_with_attention(self, input_ids: Tensor, attention_mask: Tensor) -> Dict[str, Tensor]:
+            def outputs_with_relations(self, input_ids: Tensor, attention_mask: Tensor) -> Dict[str, Tensor]:
               states = annotate(List[Tensor], [])
-              attention = annotate(List[Tensor], [])
+              relations = annotate(List[Tensor], [])
               hidden = self.embeddings.forward(input_ids)
-              hidden = self.encoder.forward_with_scores(hidden, self.attention_bias(attention_mask), states, attention)
+              hidden = self.encoder.forward_with_relations(hidden, self.attention_bias(attention_mask), states, relations)
               embedding = self.pool(hidden, attention_mask)
               return {%s"embedding": embedding%s%s}
             """
-                .formatted(
-                    logits,
-                    entries("hidden_states", "states"),
-                    entries("attention_scores", "attention")));
+                .formatted(logits, entries("hidden_states", "states"), relations()));
+    String scored =
+        """
+        def %s(self, input_ids: Tensor, attention_mask: Tensor) -> Dict[str, Tensor]:
+          states = annotate(List[Tensor], [])
+          relations = annotate(List[Tensor], [])
+          attention = annotate(List[Tensor], [])
+          hidden = self.embeddings.forward(input_ids)
+          hidden = self.encoder.forward_with_scores(hidden, self.attention_bias(attention_mask), states, relations, attention)
+          embedding = self.pool(hidden, attention_mask)
+          return {%s"embedding": embedding%s%s}
+        """;
+    String scores = entries("hidden_states", "states") + entries("attention_scores", "attention");
+    builder
+        .method(scored.formatted("outputs_with_attention", logits, scores, ""))
+        .method(
+            scored.formatted("outputs_with_attention_and_relations", logits, scores, relations()));
     parts.requireAllUsed("TransformerEncoder");
     return builder.build();
   }
 
   private String entries(String key, String list) {
+    return entries(key, list, 1, 0);
+  }
+
+  /** Queries, keys and values of a layer stand in one list, one after the other. */
+  private String relations() {
+    return entries("queries", "relations", 3, 0)
+        + entries("keys", "relations", 3, 1)
+        + entries("values", "relations", 3, 2);
+  }
+
+  private String entries(String key, String list, int stride, int offset) {
     StringBuilder entries = new StringBuilder();
     for (int i = 0; i < layers; i++) {
       entries.append(", \"").append(key).append('.').append(i).append("\": ");
-      entries.append(list).append('[').append(i).append(']');
+      entries.append(list).append('[').append(i * stride + offset).append(']');
     }
     return entries.toString();
   }
@@ -334,14 +382,30 @@ public record TransformerEncoder(
                 """)
             .method(
                 """
-                def forward_with_scores(self, hidden: Tensor, mask: Tensor) -> Tuple[Tensor, Tensor]:
+                def forward_with_relations(self, hidden: Tensor, mask: Tensor, relations: List[Tensor]) -> Tensor:
                   query = self.split_heads(self.query.forward(hidden))
                   key = self.split_heads(self.key.forward(hidden))
                   value = self.split_heads(self.value.forward(hidden))
+                  relations.append(query)
+                  relations.append(key)
+                  relations.append(value)
+                  dropout = self.dropout if self.training else 0.
+                  return self.merge_heads(torch.scaled_dot_product_attention(query, key, value, mask, dropout))
+                """)
+            .method(
+                """
+                def forward_with_scores(self, hidden: Tensor, mask: Tensor, relations: List[Tensor], attention: List[Tensor]) -> Tensor:
+                  query = self.split_heads(self.query.forward(hidden))
+                  key = self.split_heads(self.key.forward(hidden))
+                  value = self.split_heads(self.value.forward(hidden))
+                  relations.append(query)
+                  relations.append(key)
+                  relations.append(value)
                   scores = torch.matmul(query, torch.transpose(key, -2, -1)) / torch.sqrt(torch.size(query, -1))
                   probabilities = torch.softmax(torch.masked_fill(scores, torch.logical_not(mask), -inf), -1)
                   probabilities = torch.dropout(probabilities, self.dropout, self.training)
-                  return (self.merge_heads(torch.matmul(probabilities, value)), scores)
+                  attention.append(scores)
+                  return self.merge_heads(torch.matmul(probabilities, value))
                 """)
             .build();
     ScriptModule attention =
@@ -376,9 +440,15 @@ public record TransformerEncoder(
             """)
         .method(
             """
-            def forward_with_scores(self, hidden: Tensor, mask: Tensor) -> Tuple[Tensor, Tensor]:
-              context, scores = getattr(self.attention, "self").forward_with_scores(hidden, mask)
-              return (self.feed_forward(hidden, context), scores)
+            def forward_with_relations(self, hidden: Tensor, mask: Tensor, relations: List[Tensor]) -> Tensor:
+              context = getattr(self.attention, "self").forward_with_relations(hidden, mask, relations)
+              return self.feed_forward(hidden, context)
+            """)
+        .method(
+            """
+            def forward_with_scores(self, hidden: Tensor, mask: Tensor, relations: List[Tensor], attention: List[Tensor]) -> Tensor:
+              context = getattr(self.attention, "self").forward_with_scores(hidden, mask, relations, attention)
+              return self.feed_forward(hidden, context)
             """)
         .build();
   }

@@ -249,6 +249,46 @@ class DistillationLossTest {
     assertThat(value(pairs.onLayers(LayerMapping.last()), START)).isEqualTo(1);
   }
 
+  /** A loss whose layers are its own by default, until it is told others. */
+  private record OwnLayers(double own) implements DistillationLoss {
+    @Override
+    public NDArray compute(LossContext context) {
+      return context.manager().create((float) own);
+    }
+
+    @Override
+    public DistillationLoss onLayers(LayerMapping mapping) {
+      return new OwnLayers(own + 1);
+    }
+  }
+
+  @Test
+  void onLayers_isAskedOfEveryLossInside() {
+    DistillationLoss own = new OwnLayers(1);
+    LayerMapping last = LayerMapping.last();
+    assertThat(value(own.named("own").onLayers(last), START)).isEqualTo(2);
+    assertThat(own.named("own").onLayers(last).name()).isEqualTo("own");
+    assertThat(value(own.atTemperature(progress -> 3).onLayers(last), START)).isEqualTo(2);
+    DistillationLoss sum = own.weighted(10).plus(ONE).onLayers(last);
+    assertThat(value(sum, START)).isEqualTo(21);
+    assertThat(names(sum)).containsExactly("loss", "one");
+    assertThat(weights(sum, START)).containsExactly(10.0, 1.0);
+    assertThat(value(own.plus(ONE).named("sum").onLayers(last), START)).isEqualTo(3);
+  }
+
+  @Test
+  void onLayers_ofALossThatHasLayers_changesNothing() {
+    DistillationLoss pairs =
+        context -> context.manager().create((float) context.layerPairs().size());
+    DistillationLoss last = pairs.onLayers(LayerMapping.last());
+    assertThat(value(last.onLayers(LayerMapping.first()), START)).isEqualTo(1);
+    assertThat(value(last.named("x").onLayers(LayerMapping.first()), START)).isEqualTo(1);
+    assertThat(value(last.atTemperature(progress -> 2).onLayers(LayerMapping.first()), START))
+        .isEqualTo(1);
+    assertNamed("mapping", () -> last.onLayers(null));
+    assertNamed("mapping", () -> ONE.plus(TEN).onLayers(null));
+  }
+
   @Test
   void requirements_ofASum_areTheUnion() {
     DistillationLoss hidden =

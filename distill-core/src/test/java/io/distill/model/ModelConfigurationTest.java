@@ -1,5 +1,6 @@
 package io.distill.model;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
@@ -9,15 +10,22 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.pytorch.engine.PtNDArray;
+import ai.djl.pytorch.jni.JniUtils;
+import com.google.common.collect.Sets;
 import com.google.gson.JsonObject;
 import io.distill.exception.DistillationException;
+import io.distill.internal.HostMemoryScope;
 import io.distill.internal.NativeEngine;
+import io.distill.signal.SignalKind;
+import io.distill.signal.Signals;
 import io.distill.torchscript.HostTensor;
 import io.distill.torchscript.LoadedModule;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -83,6 +91,121 @@ class ModelConfigurationTest {
       }
       assertThat(scored.get("attention_scores.1").getShape()).isEqualTo(new Shape(2, 3, 4, 4));
     }
+  }
+
+  @ParameterizedTest
+  @MethodSource("configurations")
+  void everyKindThatIsProvided_isGivenWhenAskedFor(ModelConfiguration configuration) {
+    try (ScriptedModel model =
+            ScriptedModel.open(
+                configuration, configuration.initialWeights(7), Device.cpu(), false);
+        NDManager manager = NativeEngine.newManager(Device.cpu())) {
+      NDList inputs = inputs(configuration, manager);
+      // all subsets: which method gives them must not matter
+      for (Set<SignalKind> asked : Sets.powerSet(configuration.provides())) {
+        Signals signals = model.forward(inputs, asked, false);
+        assertThat(signals.kinds()).containsAll(asked);
+        assertThat(configuration.provides()).containsAll(signals.kinds());
+        if (signals.kinds().contains(SignalKind.HIDDEN_STATES)) {
+          assertThat(signals.layerNames()).isEqualTo(configuration.layerNames());
+        }
+        for (SignalKind kind : Sets.intersection(asked, Signals.LAYERED)) {
+          assertThat(signals.layers(kind)).hasSameSizeAs(configuration.layerNames());
+        }
+      }
+    }
+  }
+
+  @Test
+  void layerNames_arePathsOfModules() {
+    assertThat(ENCODER.layerNames()).containsExactly("encoder.layer.0", "encoder.layer.1");
+    assertThat(PERCEPTRON.layerNames()).containsExactly("hidden.0", "hidden.1");
+    assertThat(BAG.layerNames()).containsExactly("embeddings", "hidden");
+    for (ModelConfiguration each : List.of(ENCODER, PERCEPTRON, BAG)) {
+      assertThat(each.layerNames())
+          .allSatisfy(
+              name ->
+                  assertThat(each.initialWeights(1).keySet())
+                      .anyMatch(parameter -> parameter.startsWith(name + ".")));
+    }
+  }
+
+  @Test
+  void encoder_withRelations_agreesWithThePlainPath() {
+    try (LoadedModule module =
+            LoadedModule.load(ENCODER.module(ENCODER.initialWeights(7)), Device.cpu(), false);
+        NDManager manager = NativeEngine.newManager(Device.cpu())) {
+      NDList inputs = inputs(ENCODER, manager);
+      NDList plain = module.call("outputs_with_hidden_states", inputs, false);
+      NDList related = module.call("outputs_with_relations", inputs, false);
+      for (NDArray array : plain) {
+        // the same operators in the same order
+        assertThat(related.get(array.getName()).toFloatArray())
+            .containsExactly(array.toFloatArray());
+      }
+      NDList all = module.call("outputs_with_attention_and_relations", inputs, false);
+      NDList scored = module.call("outputs_with_attention", inputs, false);
+      for (NDArray array : scored) {
+        assertThat(all.get(array.getName()).toFloatArray()).containsExactly(array.toFloatArray());
+      }
+      for (String relation : List.of("queries", "keys", "values")) {
+        for (int layer = 0; layer < 2; layer++) {
+          NDArray one = related.get(relation + "." + layer);
+          assertThat(one.getShape()).isEqualTo(new Shape(2, 3, 4, 4));
+          assertThat(all.get(relation + "." + layer).toFloatArray())
+              .usingComparatorWithPrecision(1e-5f)
+              .containsExactly(one.toFloatArray());
+        }
+      }
+      assertThat(scored).hasSize(4 + 2);
+      assertThat(related).hasSize(4 + 6);
+      assertThat(all).hasSize(4 + 2 + 6);
+    }
+  }
+
+  @Test
+  void encoder_attentionScores_areQueriesTimesKeysOverTheRootOfTheHeadWidth() {
+    try (ScriptedModel model =
+            ScriptedModel.open(ENCODER, ENCODER.initialWeights(7), Device.cpu(), false);
+        NDManager manager = NativeEngine.newManager(Device.cpu())) {
+      Signals signals = model.forward(inputs(ENCODER, manager), ENCODER.provides(), false);
+      for (int layer = 0; layer < 2; layer++) {
+        NDArray keys = signals.keys().get(layer).transpose(0, 1, 3, 2);
+        NDArray products = signals.queries().get(layer).matMul(keys).div(Math.sqrt(4));
+        assertThat(signals.attentionScores().get(layer).toFloatArray())
+            .usingComparatorWithPrecision(1e-6f)
+            .containsExactly(products.toFloatArray());
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"QUERIES", "KEYS", "VALUES"})
+  @SuppressWarnings("try") // the memory scope only has to be open
+  void encoder_relations_carryGradientsToTheirOwnProjection(SignalKind kind) {
+    Map<SignalKind, String> projections =
+        Map.of(SignalKind.QUERIES, "query", SignalKind.KEYS, "key", SignalKind.VALUES, "value");
+    try (ScriptedModel model =
+            ScriptedModel.open(ENCODER, ENCODER.initialWeights(7), Device.cpu(), true);
+        NDManager manager = NativeEngine.newManager(Device.cpu());
+        HostMemoryScope memory = new HostMemoryScope()) {
+      JniUtils.setGradMode(true);
+      Signals signals = model.forward(inputs(ENCODER, manager), Set.of(kind), true);
+      NDArray sum = signals.layers(kind).get(1).square().sum();
+      JniUtils.backward((PtNDArray) sum, (PtNDArray) manager.create(1f), false, false);
+      projections.forEach(
+          (other, projection) -> {
+            String name = ".attention.self." + projection + ".weight";
+            assertThat(gradient(model, "encoder.layer.1" + name) > 0).isEqualTo(other == kind);
+            assertThat(gradient(model, "encoder.layer.0" + name)).isPositive();
+          });
+    }
+  }
+
+  /** The norm of a gradient; 0 where there is none. */
+  private static float gradient(ScriptedModel model, String name) {
+    PtNDArray weight = (PtNDArray) requireNonNull(model.parameters().get(name), name);
+    return JniUtils.getGradient(weight) == null ? 0 : weight.getGradient().norm().getFloat();
   }
 
   @ParameterizedTest

@@ -62,6 +62,25 @@ class SignalReaderTest {
   }
 
   @Test
+  void queriesKeysAndValues_areReadByName() {
+    NDArray second = array("queries.1", 2, 1, 4, 3);
+    NDArray first = array("queries.0", 2, 1, 4, 3);
+    NDArray key = array("keys.0", 2, 1, 4, 3);
+    NDArray value = array("values.0", 2, 1, 4, 3);
+    NDArray critic = array("values", 2);
+    Signals signals = read(second, value, critic, first, key);
+    assertThat(signals.kinds())
+        .containsExactlyInAnyOrder(SignalKind.QUERIES, SignalKind.KEYS, SignalKind.VALUES);
+    assertThat(signals.queries()).hasSize(2);
+    assertThat(signals.queries().get(0)).isSameAs(first);
+    assertThat(signals.queries().get(1)).isSameAs(second);
+    assertThat(signals.keys()).hasSize(1);
+    assertThat(signals.keys().get(0)).isSameAs(key);
+    assertThat(signals.values()).hasSize(1);
+    assertThat(signals.values().get(0)).isSameAs(value);
+  }
+
+  @Test
   void outputs_withoutNames_areReadByDimension() {
     NDArray logits = manager.ones(new Shape(2, 3));
     NDArray embedding = manager.ones(new Shape(2, 5));
@@ -93,8 +112,9 @@ class SignalReaderTest {
     assertThatThrownBy(() -> read(array("scores", 2, 3)))
         .isInstanceOf(DistillationException.class)
         .hasMessage(
-            "model outputs must be named logits, embedding, pooler_output, hidden_states.N or"
-                + " attention_scores.N but none is; give a SignalReader that names them");
+            "model outputs must be named logits, embedding, pooler_output, hidden_states.N,"
+                + " attention_scores.N, queries.N, keys.N or values.N but none is; give a"
+                + " SignalReader that names them");
     assertThatThrownBy(() -> read(manager.ones(new Shape(2))))
         .isInstanceOf(DistillationException.class)
         .hasMessage(

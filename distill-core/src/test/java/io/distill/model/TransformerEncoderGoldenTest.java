@@ -21,6 +21,7 @@ import java.io.InputStreamReader;
 import java.io.Reader;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -29,6 +30,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The encoder against {@code transformers}; the file is written by {@code encoder_golden.py}. */
 class TransformerEncoderGoldenTest {
@@ -48,6 +50,9 @@ class TransformerEncoderGoldenTest {
       Map<String, Weight> weights,
       List<double[]> hiddenStates,
       List<double[]> attentionScores,
+      List<double[]> queries,
+      List<double[]> keys,
+      List<double[]> values,
       double[] mean,
       double[] embedding,
       double[] first,
@@ -84,7 +89,7 @@ class TransformerEncoderGoldenTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"HIDDEN_STATES", "ATTENTION_SCORES"})
+  @EnumSource(names = {"HIDDEN_STATES", "ATTENTION_SCORES", "VALUES"})
   void hiddenStates_equalPyTorchs(SignalKind asked) {
     try (ScriptedModel model = open(encoder(Pooling.MEAN, true), false);
         NDManager manager = NativeEngine.newManager(Device.cpu())) {
@@ -114,6 +119,33 @@ class TransformerEncoderGoldenTest {
                 real(i / (3 * LENGTH * LENGTH) * LENGTH + i / LENGTH % LENGTH)
                     && real(i / (3 * LENGTH * LENGTH) * LENGTH + i % LENGTH));
       }
+    }
+  }
+
+  @ParameterizedTest(name = "with scores: {0}")
+  @ValueSource(booleans = {false, true})
+  void queriesKeysAndValues_equalPyTorchs(boolean withScores) {
+    Set<SignalKind> asked = EnumSet.of(SignalKind.QUERIES, SignalKind.KEYS, SignalKind.VALUES);
+    if (withScores) {
+      asked.add(SignalKind.ATTENTION_SCORES);
+    }
+    try (ScriptedModel model = open(encoder(Pooling.MEAN, true), false);
+        NDManager manager = NativeEngine.newManager(Device.cpu())) {
+      Signals signals = model.forward(inputs(manager), asked, false);
+      assertLayers(signals.queries(), golden.queries());
+      assertLayers(signals.keys(), golden.keys());
+      assertLayers(signals.values(), golden.values());
+    }
+  }
+
+  private static void assertLayers(List<NDArray> ours, List<double[]> expected) {
+    assertThat(ours).hasSize(2);
+    for (int layer = 0; layer < 2; layer++) {
+      assertThat(ours.get(layer).getShape()).isEqualTo(new Shape(2, 3, LENGTH, 4));
+      assertClose(
+          ours.get(layer).toFloatArray(),
+          expected.get(layer),
+          i -> real(i / (3 * LENGTH * 4) * LENGTH + i / 4 % LENGTH));
     }
   }
 

@@ -322,14 +322,14 @@ class PreFlightTest {
         recipe(teacher, TinyRuns.perceptron(), hidden)
             .layerMapping(LayerMapping.of(new LayerPair(0, 2), new LayerPair(1, 1))),
         DATA,
-        "layerMapping must pair student layers 0 to 0 with teacher layers 0 to 2 but was [0 <- 2, 1"
-            + " <- 1]; count layers from 0");
+        "layerMapping must pair student layers 0 to 0 (hidden.0) with teacher layers 0 to 2 but was"
+            + " [0 <- 2, 1 <- 1]; count layers from 0");
     refused(
         recipe(teacher, TinyRuns.perceptron(), hidden)
             .layerMapping((students, teachers) -> List.of()),
         DATA,
-        "layerMapping must pair student layers 0 to 0 with teacher layers 0 to 2 but was []; count"
-            + " layers from 0");
+        "layerMapping must pair student layers 0 to 0 (hidden.0) with teacher layers 0 to 2 but was"
+            + " []; count layers from 0");
   }
 
   private static Tokenizer withoutSpecialTokens() {

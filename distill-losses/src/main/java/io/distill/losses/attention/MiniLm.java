@@ -1,0 +1,47 @@
+package io.distill.losses.attention;
+
+import ai.djl.ndarray.NDArray;
+import io.distill.loss.DistillationLoss;
+import io.distill.loss.LossContext;
+import io.distill.losses.internal.Formula;
+import io.distill.mapping.LayerPair;
+import io.distill.signal.SignalKind;
+import java.util.Set;
+
+/**
+ * Divergence of attention distributions and of value relations.
+ *
+ * @param mapped whether the layers are those of a mapping given to this loss, and not the last
+ */
+public record MiniLm(boolean mapped) implements LastLayerLoss {
+
+  private static final Formula FORMULA =
+      SelfRelation.formula(
+          "MiniLm",
+          """
+          def per_query(self, queries: Tensor, keys: Tensor, values: Tensor, teacher_queries: Tensor, teacher_keys: Tensor, teacher_values: Tensor, mask: Tensor) -> Tensor:
+            real = self.real_keys(mask)
+            attention = self.divergence(queries, keys, teacher_queries, teacher_keys, real)
+            return attention + self.divergence(values, values, teacher_values, teacher_values, real)
+          """);
+
+  @Override
+  public NDArray distance(LossContext context, LayerPair pair) {
+    return SelfRelation.mean(context, pair, FORMULA, true);
+  }
+
+  @Override
+  public DistillationLoss followingMapping() {
+    return new MiniLm(true);
+  }
+
+  @Override
+  public Set<SignalKind> requires() {
+    return Set.copyOf(SelfRelation.KINDS);
+  }
+
+  @Override
+  public String name() {
+    return "miniLm";
+  }
+}

@@ -1,0 +1,72 @@
+package io.distill.losses.attention;
+
+import ai.djl.ndarray.NDArray;
+import io.distill.loss.LossContext;
+import io.distill.losses.internal.Formula;
+import io.distill.mapping.LayerPair;
+import io.distill.signal.SignalKind;
+import java.util.List;
+
+/** How tokens relate: the softmax of scaled dot products, over the keys that are real tokens. */
+final class SelfRelation {
+
+  /** What a formula gets of each model, in this order. */
+  static final List<SignalKind> KINDS =
+      List.of(SignalKind.QUERIES, SignalKind.KEYS, SignalKind.VALUES);
+
+  /**
+   * Methods {@code log_relation(left, right, keys)}, from {@code [N, H, L, d]} to {@code [N, H, L,
+   * L]}, and {@code divergence(...)}, the Kullback-Leibler divergence of the student's relation
+   * from the teacher's, averaged over heads, {@code [N, L]}.
+   *
+   * <p>Keys that are padding get a score so low that the softmax gives them exactly 0. It is finite
+   * so that a row of padding alone, which does not count, has finite gradients.
+   */
+  private static final String[] METHODS = {
+    """
+    def log_relation(self, left: Tensor, right: Tensor, keys: Tensor) -> Tensor:
+      scores = torch.matmul(left, torch.transpose(right, -2, -1)) / torch.sqrt(torch.size(left, -1))
+      return torch.log_softmax(torch.where(keys, scores, -1e+30), -1)
+    """,
+    """
+    def divergence(self, student_left: Tensor, student_right: Tensor, teacher_left: Tensor, teacher_right: Tensor, keys: Tensor) -> Tensor:
+      log_q = self.log_relation(student_left, student_right, keys)
+      log_p = self.log_relation(teacher_left, teacher_right, keys)
+      per_key = torch.where(keys, torch.exp(log_p) * (log_p - log_q), 0.)
+      return torch.mean(torch.sum(per_key, [-1]), [1])
+    """,
+    """
+    def real_keys(self, mask: Tensor) -> Tensor:
+      return torch.unsqueeze(torch.unsqueeze(mask > 0, 1), 1)
+    """
+  };
+
+  private SelfRelation() {}
+
+  /**
+   * Declares a formula.
+   *
+   * @param perQuery a method {@code per_query(self, queries, keys, values, teacher_queries,
+   *     teacher_keys, teacher_values, mask)}, to {@code [N, L]}, and what it calls
+   */
+  static Formula formula(String name, String... perQuery) {
+    return Formula.of(name, METHODS).extended(name, perQuery);
+  }
+
+  /** Averages a formula over the real tokens. */
+  static NDArray mean(LossContext context, LayerPair pair, Formula formula, boolean sameHeads) {
+    int kinds = KINDS.size();
+    NDArray[] inputs = new NDArray[2 * kinds + 1];
+    for (int i = 0; i < kinds; i++) {
+      SignalKind kind = KINDS.get(i);
+      inputs[i] = Heads.student(context, kind, pair);
+      inputs[kinds + i] = Heads.teacher(context, kind, pair);
+      Heads.sameTokens(kind, inputs[i], inputs[kinds + i], pair);
+      if (sameHeads) {
+        Heads.sameCount(kind, inputs[i], inputs[kinds + i], pair);
+      }
+    }
+    inputs[2 * kinds] = Heads.mask(context, inputs[0]);
+    return Heads.mean(context, formula.call("per_query", inputs));
+  }
+}
