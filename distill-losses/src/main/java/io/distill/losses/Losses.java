@@ -3,6 +3,7 @@ package io.distill.losses;
 import static com.google.common.base.Preconditions.checkArgument;
 
 import io.distill.loss.DistillationLoss;
+import io.distill.losses.contrastive.ContrastiveRepresentation;
 import io.distill.losses.feature.EmbeddingCosine;
 import io.distill.losses.feature.HiddenStateMse;
 import io.distill.losses.logit.HardLabels;
@@ -366,6 +367,67 @@ public final class Losses {
    */
   public static DistillationLoss embeddingCosine() {
     return new EmbeddingCosine();
+  }
+
+  /**
+   * Tells the teacher's embedding of a row from those of other rows, with memory banks (CRD).
+   *
+   * <p>Defaults: 16384 negatives, temperature 0.07, momentum 0.5, width 128, negatives of any
+   * class.
+   *
+   * @return {@code contrastiveRepresentation(16384, 0.07, 0.5, 128, false)}
+   * @see #contrastiveRepresentation(int, double, double, int, boolean)
+   */
+  public static DistillationLoss contrastiveRepresentation() {
+    return contrastiveRepresentation(16384, 0.07, 0.5, 128, false);
+  }
+
+  /**
+   * Tells the teacher's embedding of a row from those of other rows, with memory banks (CRD).
+   *
+   * <pre>{@code
+   * L = mean_rows of both directions −log h(x, m⁺) − Σ_{k=1..K} log(1 − h(x, m_k))
+   * h(x, m) = e^(x·m/τ) / (e^(x·m/τ) + K Z),  x = unit(W s + b), m of the teacher's bank, and back
+   * }</pre>
+   *
+   * <p>Both models get a learned linear head; heads and banks belong to the run and never reach the
+   * saved student. A bank holds an embedding of each row of the training set, partners as well as
+   * negatives are read from it, and after a step the rows of the step are renewed: {@code m ← unit(
+   * momentum · m + (1 − momentum) · x)}. All of it stands in memory, {@code 2 · rows · width}
+   * numbers (51 MB for 50,000 rows of 128).
+   *
+   * <p>The authors' program draws negatives at random and takes {@code Z} from the first batch.
+   * Here negatives are a fixed function of the run's seed, the step and the row, drawn evenly with
+   * replacement from all other rows, so that accumulated batches add up to the whole one and a
+   * resumed run goes on exactly; and {@code Z} is what that batch's mean is expected to be before
+   * training, {@code e^(1 / (2 · width · τ²))}. With at least as many negatives as other rows, each
+   * of these is a negative once, and K is their number.
+   *
+   * <p>The paper draws negatives from other classes where there are labels: {@code otherClasses}.
+   * The labels of rows become known as the run comes to see them; drawn rows of the row's own class
+   * do not count, and the others count the more.
+   *
+   * <p><b>Shapes.</b> Embeddings {@code [N, D]} and {@code [N, E]}, labels {@code [N]}; result
+   * scalar. Needs the training set's row indices. <b>Numerics.</b> float32; probabilities stay in
+   * log space. Extra memory is {@code N · rows} or {@code N · K} numbers at most, in chunks of 4
+   * million, never the {@code N · K · width} of drawn rows. Reported as {@code
+   * contrastiveRepresentation}.
+   *
+   * @param negatives the number K of negatives a row and direction; at least 1; the paper's 16384
+   * @param temperature what scores are divided by, τ, not the run's temperature; finite, greater
+   *     than 0; the paper's 0.07
+   * @param momentum the share of the old row when a bank is renewed; at least 0 and less than 1;
+   *     the paper's 0.5
+   * @param width the width of the common space; at least 1; the paper's 128
+   * @param otherClasses whether rows of the same label are no negatives; needs labels
+   * @return an immutable loss, safe to share
+   * @throws IllegalArgumentException if an argument is out of range
+   * @see <a href="https://arxiv.org/abs/1910.10699">Tian et al., Contrastive Representation
+   *     Distillation, 2020</a>
+   */
+  public static DistillationLoss contrastiveRepresentation(
+      int negatives, double temperature, double momentum, int width, boolean otherClasses) {
+    return new ContrastiveRepresentation(negatives, temperature, momentum, width, otherClasses);
   }
 
   // ---------------------------------------------------------------- sequence
