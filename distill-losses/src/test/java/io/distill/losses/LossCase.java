@@ -140,6 +140,14 @@ final class LossCase {
     return parameters;
   }
 
+  Map<String, Values> buffers() {
+    return buffers;
+  }
+
+  Values indices() {
+    return indices;
+  }
+
   /** Replaces the student's arrays; their kinds stay. */
   LossCase withStudent(List<Values> other) {
     LossCase copy = copy();

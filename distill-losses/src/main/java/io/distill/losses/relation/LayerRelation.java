@@ -1,0 +1,102 @@
+package io.distill.losses.relation;
+
+import static com.google.common.base.Preconditions.checkArgument;
+
+import ai.djl.ndarray.NDArray;
+import io.distill.loss.DistillationLoss;
+import io.distill.loss.LossContext;
+import io.distill.loss.LossTerm;
+import io.distill.losses.internal.Formula;
+import io.distill.losses.internal.LayerLoss;
+import io.distill.losses.internal.Positions;
+import io.distill.losses.internal.SameRows;
+import io.distill.mapping.LayerPair;
+import io.distill.signal.Signals;
+import java.util.List;
+
+/**
+ * A relation of rows on the hidden states of pairs of layers.
+ *
+ * @param relation the relation
+ * @param rows how the hidden states of a row become one vector
+ */
+public record LayerRelation(DistillationLoss relation, Rows rows) implements LayerLoss {
+
+  private static final Formula FORMULA =
+      Formula.of(
+          "LayerRelation",
+          """
+          def flattened(self, positions: Tensor, mask: Tensor) -> Tensor:
+            return torch.flatten(positions * torch.unsqueeze(mask, -1), 1)
+          """,
+          """
+          def pooled(self, positions: Tensor, mask: Tensor) -> Tensor:
+            real = torch.clamp_min(torch.sum(mask, [1], True), 1.)
+            return torch.sum(positions * torch.unsqueeze(mask / real, -1), [1])
+          """);
+
+  /** How the hidden states of a row become one vector. */
+  public enum Rows {
+    /** All positions beside each other, padding as zeros. */
+    FLATTENED("flattened"),
+    /** The mean of the positions that count. */
+    POOLED("pooled");
+
+    private final String method;
+
+    Rows(String method) {
+      this.method = method;
+    }
+  }
+
+  /** Checks that the loss is a relation. */
+  public LayerRelation {
+    checkArgument(
+        relation instanceof RelationLoss,
+        "relation must be a loss on the relations of rows, such as similarityPreserving(), but was"
+            + " %s; name or scope the result instead",
+        relation.name());
+  }
+
+  /** Returns a relation, or the weighted sum of some, on hidden states. */
+  public static DistillationLoss of(DistillationLoss relation, Rows rows) {
+    if (relation instanceof RelationLoss) {
+      return new LayerRelation(relation, rows);
+    }
+    List<LossTerm> terms = relation.terms();
+    DistillationLoss sum = onLayers(terms.get(0), rows);
+    for (LossTerm term : terms.subList(1, terms.size())) {
+      sum = sum.plus(onLayers(term, rows));
+    }
+    return sum;
+  }
+
+  private static DistillationLoss onLayers(LossTerm term, Rows rows) {
+    return new LayerRelation(term.loss(), rows).weighted(term.weight());
+  }
+
+  @Override
+  public NDArray distance(LossContext context, LayerPair pair) {
+    NDArray student = context.student().hiddenStates().get(pair.student());
+    NDArray teacher = context.teacher().hiddenStates().get(pair.teacher());
+    LossContext other = context.teacher().mask().isPresent() ? asStudent(context) : context;
+    NDArray own = vectors(student, Positions.mask(context, student));
+    NDArray theirs = vectors(teacher, Positions.mask(other, teacher));
+    SameRows.ofEmbeddings(own, theirs);
+    return ((RelationLoss) relation).between(own, theirs);
+  }
+
+  /** The teacher may split text into other tokens than the student: then it has a mask too. */
+  private static LossContext asStudent(LossContext context) {
+    return context.withSignals(context.teacher(), Signals.none());
+  }
+
+  private NDArray vectors(NDArray hidden, NDArray mask) {
+    return FORMULA.call(rows.method, Positions.of(hidden), mask);
+  }
+
+  @Override
+  public String name() {
+    return relation.name();
+  }
+}
