@@ -37,11 +37,13 @@ public final class BlockModel implements SignalModel {
   private final BlockTaps taps;
   private final SignalReader reader;
   private final Map<String, NDArray> parameters;
+  private final boolean scripted;
 
   private BlockModel(Model model, BlockTaps taps, SignalReader reader, boolean trainable) {
     this.model = model;
     this.taps = taps;
     this.reader = reader;
+    this.scripted = isScripted(model.getBlock());
     Map<String, NDArray> trained = new LinkedHashMap<>();
     if (trainable) {
       for (Pair<String, Parameter> each : model.getBlock().getParameters()) {
@@ -106,6 +108,18 @@ public final class BlockModel implements SignalModel {
 
   @Override
   public Signals forward(NDList inputs, Set<SignalKind> kinds, boolean training) {
+    Signals signals = run(inputs, training);
+    // DJL runs TorchScript blocks so that no later backward pass may keep what they give; copies
+    // may
+    return training || !scripted ? signals : signals.map(NDArray::duplicate);
+  }
+
+  private static boolean isScripted(Block block) {
+    return block instanceof PtSymbolBlock
+        || block.getChildren().values().stream().anyMatch(BlockModel::isScripted);
+  }
+
+  private Signals run(NDList inputs, boolean training) {
     ParameterStore store = new ParameterStore(inputs.getManager(), false);
     if (taps == BlockTaps.none()) {
       return reader.read(model.getBlock().forward(store, inputs, training), inputs);

@@ -143,7 +143,18 @@ public final class LoadedModule implements AutoCloseable {
     NDList arguments = new NDList(inputs.size() + 1);
     arguments.addAll(inputs);
     arguments.add(methodSelectors.computeIfAbsent(method, this::selector));
-    return IValueUtils.forward(block, arguments, gradients);
+    if (gradients) {
+      return IValueUtils.forward(block, arguments, true);
+    }
+    // DJL's own way to run without gradients gives tensors that no later backward pass may keep,
+    // so a product of student and teacher would fail
+    boolean mode = JniUtils.isGradMode();
+    JniUtils.setGradMode(false);
+    try {
+      return IValueUtils.forward(block, arguments, true);
+    } finally {
+      JniUtils.setGradMode(mode);
+    }
   }
 
   private NDArray selector(String method) {

@@ -3,24 +3,20 @@ package io.distill.losses;
 import static com.google.common.base.Preconditions.checkArgument;
 
 import io.distill.loss.DistillationLoss;
-import io.distill.losses.contrastive.EmbeddingCosine;
-import io.distill.losses.contrastive.EmbeddingL2;
-import io.distill.losses.contrastive.InfoNce;
-import io.distill.losses.contrastive.ListwiseKl;
-import io.distill.losses.contrastive.MarginMse;
 import io.distill.losses.attention.AttentionScoreMse;
 import io.distill.losses.attention.AttentionTransfer;
 import io.distill.losses.attention.MiniLm;
 import io.distill.losses.attention.MiniLmV2;
 import io.distill.losses.contrastive.ContrastiveRepresentation;
-import io.distill.losses.feature.EmbeddingCosine;
-import io.distill.losses.feature.HiddenStateMse;
-import io.distill.losses.logit.AdaptiveKl;
-import io.distill.losses.logit.GeneralizedJsd;
+import io.distill.losses.contrastive.EmbeddingCosine;
+import io.distill.losses.contrastive.EmbeddingL2;
+import io.distill.losses.contrastive.InfoNce;
+import io.distill.losses.contrastive.ListwiseKl;
+import io.distill.losses.contrastive.MarginMse;
 import io.distill.losses.feature.ActivationBoundary;
-import io.distill.losses.feature.EmbeddingCosine;
 import io.distill.losses.feature.FactorTransfer;
 import io.distill.losses.feature.HiddenStateCosine;
+import io.distill.losses.feature.HiddenStateMse;
 import io.distill.losses.feature.HierarchicalContext;
 import io.distill.losses.feature.Hint;
 import io.distill.losses.feature.MaskedGeneration;
@@ -29,36 +25,38 @@ import io.distill.losses.feature.PatientKd;
 import io.distill.losses.feature.ReviewKd;
 import io.distill.losses.feature.SimKd;
 import io.distill.losses.feature.VariationalInformation;
+import io.distill.losses.logit.AdaptiveKl;
+import io.distill.losses.logit.CorrectedTeacher;
+import io.distill.losses.logit.DecoupledKd;
+import io.distill.losses.logit.Dist;
+import io.distill.losses.logit.GeneralizedJsd;
 import io.distill.losses.logit.HardLabels;
+import io.distill.losses.logit.HingeRank;
+import io.distill.losses.logit.LogisticRank;
 import io.distill.losses.logit.LogitMse;
+import io.distill.losses.logit.MultiLabel;
+import io.distill.losses.logit.NormalizedKd;
+import io.distill.losses.logit.Regression;
 import io.distill.losses.logit.ReverseKl;
 import io.distill.losses.logit.SkewKl;
 import io.distill.losses.logit.SkewReverseKl;
 import io.distill.losses.logit.SoftCrossEntropy;
 import io.distill.losses.logit.SoftTargets;
+import io.distill.losses.logit.Standardized;
 import io.distill.losses.logit.SymmetricKl;
 import io.distill.losses.logit.TopKKl;
 import io.distill.losses.logit.TotalVariation;
-import io.distill.losses.logit.CorrectedTeacher;
-import io.distill.losses.logit.DecoupledKd;
-import io.distill.losses.logit.Dist;
-import io.distill.losses.logit.HingeRank;
-import io.distill.losses.logit.LogisticRank;
-import io.distill.losses.logit.MultiLabel;
-import io.distill.losses.logit.NormalizedKd;
-import io.distill.losses.logit.Regression;
-import io.distill.losses.logit.Standardized;
 import io.distill.losses.relation.CentredKernelAlignment;
 import io.distill.losses.relation.CorrelationCongruence;
+import io.distill.losses.relation.Fsp;
 import io.distill.losses.relation.LayerRelation;
+import io.distill.losses.relation.NeuronSelectivity;
 import io.distill.losses.relation.ProbabilisticTransfer;
 import io.distill.losses.relation.RelationalAngle;
 import io.distill.losses.relation.RelationalDistance;
 import io.distill.losses.relation.SimilarityPreserving;
 import io.distill.schedule.TemperatureSchedule;
 import java.util.OptionalDouble;
-import io.distill.losses.relation.Fsp;
-import io.distill.losses.relation.NeuronSelectivity;
 import java.util.OptionalInt;
 
 /**
@@ -1421,57 +1419,6 @@ public final class Losses {
   // ---------------------------------------------------------------- relation
 
   /**
-   * Matches how the student gets from one layer to the next: the products of the channels of
-   * consecutive layers of the layer mapping (flow of the solution procedure).
-   *
-   * <pre>{@code
-   * L = mean_flows mean_rows mean_ij (G_student − G_teacher)²_ij,  G = f_firstᵀ · f_second / P
-   * }</pre>
-   *
-   * <p>A flow goes from each pair of the layer mapping to the next one in its order, so the mapping
-   * must have at least two pairs; {@code P} is the number of positions, tokens or pixels. Student
-   * and teacher must have the same channels on mapped layers. The paper sums over the elements of G
-   * where this takes their mean, so that the weight need not follow the number of channels. Pixel
-   * maps of different sizes are averaged down to the smaller height and width.
-   *
-   * <p><b>Shapes.</b> Hidden states {@code [N, L, D]} (padding does not count) or {@code [N, C, H,
-   * W]}; result scalar. <b>Numerics.</b> float32; fourth order in the hidden states, so large
-   * activations need a small weight. Reported as {@code fsp}.
-   *
-   * @return an immutable loss, safe to share
-   * @see <a
-   *     href="https://openaccess.thecvf.com/content_cvpr_2017/html/Yim_A_Gift_From_CVPR_2017_paper.html">Yim
-   *     et al., A Gift from Knowledge Distillation, 2017</a>
-   */
-  public static DistillationLoss fsp() {
-    return new Fsp();
-  }
-
-  /**
-   * Matches the distribution of the channels' activation patterns (neuron selectivity transfer), on
-   * the layers of the layer mapping.
-   *
-   * <pre>{@code
-   * L = mean_pairs mean_rows [mean_ij k(s_i, s_j) + mean_ij k(t_i, t_j) − 2 mean_ij k(s_i, t_j)]
-   * k(x, y) = (xᵀy)²
-   * }</pre>
-   *
-   * <p>The squared maximum mean discrepancy of channels, each a vector over positions of L2 norm 1;
-   * with the teacher's own term, constant in training, so that it is 0 at agreement. Widths may
-   * differ; factors on a channel and the order of channels do not matter. Pixel maps of different
-   * sizes are averaged down to the smaller height and width.
-   *
-   * <p><b>Shapes.</b> Hidden states {@code [N, L, D]} (padding does not count) or {@code [N, C, H,
-   * W]}; result scalar. <b>Numerics.</b> float32; norms are at least 1e-12. Computed over positions
-   * or over channels, whichever takes fewer products; in the second form a value near 0 may come
-   * out as small as −1e-7. Reported as {@code neuronSelectivity}.
-   *
-   * @return an immutable loss, safe to share
-   * @see <a href="https://arxiv.org/abs/1707.01219">Huang and Wang, Like What You Like: Knowledge
-   *     Distill via Neuron Selectivity Transfer, 2017</a>
-   */
-  public static DistillationLoss neuronSelectivity() {
-    return new NeuronSelectivity();
    * Matches the pairwise distances of rows, in units of their mean (RKD-D).
    *
    * <pre>{@code
@@ -1699,6 +1646,60 @@ public final class Losses {
     return LayerRelation.of(relation, LayerRelation.Rows.POOLED);
   }
 
+  /**
+   * Matches how the student gets from one layer to the next: the products of the channels of
+   * consecutive layers of the layer mapping (flow of the solution procedure).
+   *
+   * <pre>{@code
+   * L = mean_flows mean_rows mean_ij (G_student − G_teacher)²_ij,  G = f_firstᵀ · f_second / P
+   * }</pre>
+   *
+   * <p>A flow goes from each pair of the layer mapping to the next one in its order, so the mapping
+   * must have at least two pairs; {@code P} is the number of positions, tokens or pixels. Student
+   * and teacher must have the same channels on mapped layers. The paper sums over the elements of G
+   * where this takes their mean, so that the weight need not follow the number of channels. Pixel
+   * maps of different sizes are averaged down to the smaller height and width.
+   *
+   * <p><b>Shapes.</b> Hidden states {@code [N, L, D]} (padding does not count) or {@code [N, C, H,
+   * W]}; result scalar. <b>Numerics.</b> float32; fourth order in the hidden states, so large
+   * activations need a small weight. Reported as {@code fsp}.
+   *
+   * @return an immutable loss, safe to share
+   * @see <a
+   *     href="https://openaccess.thecvf.com/content_cvpr_2017/html/Yim_A_Gift_From_CVPR_2017_paper.html">Yim
+   *     et al., A Gift from Knowledge Distillation, 2017</a>
+   */
+  public static DistillationLoss fsp() {
+    return new Fsp();
+  }
+
+  /**
+   * Matches the distribution of the channels' activation patterns (neuron selectivity transfer), on
+   * the layers of the layer mapping.
+   *
+   * <pre>{@code
+   * L = mean_pairs mean_rows [mean_ij k(s_i, s_j) + mean_ij k(t_i, t_j) − 2 mean_ij k(s_i, t_j)]
+   * k(x, y) = (xᵀy)²
+   * }</pre>
+   *
+   * <p>The squared maximum mean discrepancy of channels, each a vector over positions of L2 norm 1;
+   * with the teacher's own term, constant in training, so that it is 0 at agreement. Widths may
+   * differ; factors on a channel and the order of channels do not matter. Pixel maps of different
+   * sizes are averaged down to the smaller height and width.
+   *
+   * <p><b>Shapes.</b> Hidden states {@code [N, L, D]} (padding does not count) or {@code [N, C, H,
+   * W]}; result scalar. <b>Numerics.</b> float32; norms are at least 1e-12. Computed over positions
+   * or over channels, whichever takes fewer products; in the second form a value near 0 may come
+   * out as small as −1e-7. Reported as {@code neuronSelectivity}.
+   *
+   * @return an immutable loss, safe to share
+   * @see <a href="https://arxiv.org/abs/1707.01219">Huang and Wang, Like What You Like: Knowledge
+   *     Distill via Neuron Selectivity Transfer, 2017</a>
+   */
+  public static DistillationLoss neuronSelectivity() {
+    return new NeuronSelectivity();
+  }
+
   // ---------------------------------------------------------------- contrastive
 
   /**
@@ -1833,6 +1834,9 @@ public final class Losses {
    */
   public static DistillationLoss listwiseKl() {
     return new ListwiseKl();
+  }
+
+  /**
    * Tells the teacher's embedding of a row from those of other rows, with memory banks (CRD).
    *
    * <p>Defaults: 16384 negatives, temperature 0.07, momentum 0.5, width 128, negatives of any

@@ -1,8 +1,6 @@
 /**
- * Losses on embeddings and on scores of candidates. Users reach them through {@link
- * io.distill.losses.Losses}.
- * Losses that tell a row's teacher embedding from those of other rows. Users reach them through
- * {@link io.distill.losses.Losses}.
+ * Losses on embeddings, on scores of candidates, and on telling a row from others. Users reach them
+ * through {@link io.distill.losses.Losses}.
  */
 @NullMarked
 @CheckReturnValue

@@ -1,8 +1,6 @@
 /**
  * Losses on relations: between the rows of a batch, between the layers of a model, and between the
  * channels of a layer. Users reach them through {@link io.distill.losses.Losses}.
- * Losses on how the rows of a batch lie to each other. Users reach them through {@link
- * io.distill.losses.Losses}.
  */
 @NullMarked
 @CheckReturnValue
