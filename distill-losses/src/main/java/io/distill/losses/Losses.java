@@ -90,7 +90,9 @@ public final class Losses {
    * across temperatures.
    *
    * <p><b>Shapes.</b> Logits {@code [N, C]} on both sides; result scalar. <b>Numerics.</b> float32
-   * log-softmax; no probability is ever logged. Reported as {@code softTargets}.
+   * log-softmax; no probability is ever logged. The student is pushed off a class that the teacher
+   * rules out ({@code -inf}); one that both rule out, such as a padded one, counts nothing; one
+   * that the student alone rules out makes the loss infinite. Reported as {@code softTargets}.
    *
    * @return an immutable loss, safe to share
    * @see <a href="https://arxiv.org/abs/1503.02531">Hinton et al., Distilling the Knowledge in a
@@ -184,10 +186,10 @@ public final class Losses {
    * }</pre>
    *
    * <p>{@code beta} is the teacher's share of the mixture. At 0.5 student and teacher may be
-   * swapped. Towards 0 the loss tends to {@code β} times {@link #softTargets()}, towards 1 to
-   * {@code 1 − β} times {@link #reverseKl()}; at 0 and 1 themselves it would be constant, so these
-   * are refused (other libraries switch to the unscaled divergences there: a jump). 0 when both
-   * agree, and never above {@code log 2} times T².
+   * swapped. As β nears 0 the loss tends to {@code β} times {@link #softTargets()}, as it nears 1
+   * to {@code 1 − β} times {@link #reverseKl()}; at 0 and 1 it would be 0 everywhere, so these are
+   * refused (other libraries jump to the unscaled divergences there). 0 when both agree, and never
+   * above {@code log 2} times T².
    *
    * <p>Defaults: beta 0.5.
    *
@@ -246,8 +248,8 @@ public final class Losses {
    * L = T² · mean_rows KL(p ‖ α p + (1 − α) q),  p = softmax(teacher/T),  q = softmax(student/T)
    * }</pre>
    *
-   * <p>A true divergence: 0 when both agree, never above {@code −log α} times T². Towards 0 it is
-   * {@link #softTargets()}. The gradient passes through the student's part of the mixture.
+   * <p>A true divergence: 0 when both agree, never above {@code −log α} times T². As α nears 0 it
+   * tends to {@link #softTargets()}. The gradient passes through the student's part of the mixture.
    *
    * <p>Defaults: alpha 0.1.
    *
@@ -284,8 +286,8 @@ public final class Losses {
    * L = T² · mean_rows KL(q ‖ (1 − α) p + α q),  p = softmax(teacher/T),  q = softmax(student/T)
    * }</pre>
    *
-   * <p>A true divergence: 0 when both agree, never above {@code −log α} times T². Towards 0 it is
-   * {@link #reverseKl()}. The gradient passes through both places of the student.
+   * <p>A true divergence: 0 when both agree, never above {@code −log α} times T². As α nears 0 it
+   * tends to {@link #reverseKl()}. The gradient passes through both places of the student.
    *
    * <p>Defaults: alpha 0.1.
    *
@@ -388,8 +390,8 @@ public final class Losses {
    * L = T² · mean_rows −Σ_c p_c log q_c,  p = softmax(teacher/T),  q = softmax(student/T)
    * }</pre>
    *
-   * <p>Not a divergence: its least value, where both agree, is the teacher's entropy times T². Its
-   * gradient is that of {@link #softTargets()}, which is 0 there and easier to read.
+   * <p>Not a divergence: its least value, where both agree, is the teacher's entropy times T². It
+   * has the gradient of {@link #softTargets()}, whose value is 0 there and easier to read.
    *
    * <p><b>Shapes.</b> Logits {@code [N, C]} on both sides; result scalar. <b>Numerics.</b> float32
    * log-softmax. Reported as {@code softCrossEntropy}.
@@ -410,6 +412,7 @@ public final class Losses {
    * }</pre>
    *
    * <p>Rows without a label do not count; 0 if a step has none. The temperature does not matter.
+   * Labels are not smoothed; see {@link #hardLabels(double)}.
    *
    * <p><b>Shapes.</b> Logits {@code [N, C]}, labels {@code [N]}; result scalar. <b>Numerics.</b>
    * float32 log-softmax. Reported as {@code hardLabels}.

@@ -24,7 +24,7 @@ class ReverseKlTest extends RowLossContract {
   @ParameterizedTest(name = "seed={0}")
   @ValueSource(longs = {1, 2, 3, 4, 5})
   void reverse_isSoftTargetsWithSidesSwapped(long seed) {
-    LossCase given = drawn(seed, 4).atTemperature(seed);
+    LossCase given = drawn(seed, 4).atTemperature((double) seed);
     assertThat(given.value(loss()))
         .isCloseTo(swapped(given).value(Losses.softTargets()), within(1e-5));
   }

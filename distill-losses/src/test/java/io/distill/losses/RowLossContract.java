@@ -161,7 +161,7 @@ abstract class RowLossContract extends DistillationLossContract {
               for (double temperature : new double[] {0.5, 1, 4, 20}) {
                 LossCase least = agreed.atTemperature(temperature);
                 LossCase other =
-                    least.mapStudent(values -> Values.drawn(seed, seed, values.shape()));
+                    least.mapStudent(values -> Values.drawn(seed, (double) seed, values.shape()));
                 double floor = least.value(loss());
                 assertThat(other.value(loss()))
                     .isGreaterThanOrEqualTo(floor - 1e-6 * Math.max(1, floor));

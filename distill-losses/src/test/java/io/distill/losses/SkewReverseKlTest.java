@@ -46,7 +46,7 @@ class SkewReverseKlTest extends RowLossContract {
   @ParameterizedTest(name = "seed={0}")
   @ValueSource(longs = {1, 2, 3, 4, 5})
   void reverse_isSkewKlWithSidesSwapped(long seed) {
-    LossCase given = drawn(seed, 4).atTemperature(seed);
+    LossCase given = drawn(seed, 4).atTemperature((double) seed);
     assertThat(given.value(Losses.skewReverseKl(0.3)))
         .isCloseTo(swapped(given).value(Losses.skewKl(0.3)), within(1e-5));
   }

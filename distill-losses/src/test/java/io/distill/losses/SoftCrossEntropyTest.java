@@ -47,10 +47,10 @@ class SoftCrossEntropyTest extends RowLossContract {
   @ParameterizedTest(name = "seed={0}")
   @ValueSource(longs = {1, 2, 3, 4, 5})
   void crossEntropy_isSoftTargetsAndTheTeachersEntropy(long seed) {
-    LossCase given = drawn(seed, 4).atTemperature(seed);
+    LossCase given = drawn(seed, 4).atTemperature((double) seed);
     Outcome outcome = given.evaluate(loss());
     Outcome divergence = given.evaluate(Losses.softTargets());
-    double expected = divergence.value() + entropy(given, seed);
+    double expected = divergence.value() + entropy(given, (double) seed);
     assertThat(outcome.value()).isCloseTo(expected, within(1e-6 * expected));
     assertThat(outcome.gradients().get(0).numbers())
         .containsExactly(divergence.gradients().get(0).numbers(), within(1e-6f));

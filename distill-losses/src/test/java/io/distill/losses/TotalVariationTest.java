@@ -23,7 +23,7 @@ class TotalVariationTest extends RowLossContract {
   @ParameterizedTest(name = "seed={0}")
   @ValueSource(longs = {1, 2, 3, 4, 5})
   void distance_isSymmetricAndBetweenZeroAndSquaredTemperature(long seed) {
-    LossCase given = drawn(seed, 10 * seed);
+    LossCase given = drawn(seed, 10.0 * seed);
     for (double temperature : new double[] {0.5, 1, 4}) {
       LossCase at = given.atTemperature(temperature);
       assertThat(at.value(loss())).isPositive().isLessThanOrEqualTo(temperature * temperature);
