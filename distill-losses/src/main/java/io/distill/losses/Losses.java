@@ -651,7 +651,7 @@ public final class Losses {
    * -inf}); a row without pairs is 0.
    *
    * <p><b>Shapes.</b> Logits {@code [N, C]} on both sides; result scalar. <b>Numerics.</b> float32
-   * softmax. Memory grows with the pairs, {@code N · C²}: about 5 MB a row of 1000 classes.
+   * softmax. Memory grows with the pairs, {@code N · C²}: some 12 MB a row of 1000 classes.
    * Reported as {@code hingeRank}.
    *
    * @return an immutable loss, safe to share
@@ -694,7 +694,7 @@ public final class Losses {
    * ({@code -inf}); a row without pairs is 0.
    *
    * <p><b>Shapes.</b> Logits {@code [N, C]} on both sides; result scalar. <b>Numerics.</b> float32
-   * log-sigmoid. Memory grows with the pairs, {@code N · C²}: about 13 MB a row of 1000 classes.
+   * log-sigmoid. Memory grows with the pairs, {@code N · C²}: some 16 MB a row of 1000 classes.
    * Reported as {@code logisticRank}.
    *
    * @return an immutable loss, safe to share

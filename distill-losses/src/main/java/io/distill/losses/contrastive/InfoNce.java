@@ -21,7 +21,12 @@ public record InfoNce(double temperature) implements EmbeddingLoss {
             return -torch.diagonal(torch.log_softmax(cosines / self.temperature, -1))
           """);
 
-  /** Checks the temperature. */
+  /**
+   * Checks the temperature.
+   *
+   * @param temperature what cosines are divided by
+   * @throws IllegalArgumentException if {@code temperature} is not finite or not greater than 0
+   */
   public InfoNce {
     checkArgument(
         Double.isFinite(temperature) && temperature > 0,

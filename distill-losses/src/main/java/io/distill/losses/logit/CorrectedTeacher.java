@@ -29,7 +29,12 @@ public record CorrectedTeacher(double tau) implements RowLoss {
             return torch.where(labels >= 0, divergence * torch.reshape(temperature * temperature, [-1]), 0.)
           """);
 
-  /** Checks the lead. */
+  /**
+   * Checks the lead.
+   *
+   * @param tau by how much a corrected label leads the class that the teacher took for it
+   * @throws IllegalArgumentException if {@code tau} is not between 0 and 1
+   */
   public CorrectedTeacher {
     checkArgument(tau >= 0 && tau <= 1, "tau must be between 0 and 1 but was %s", tau);
   }

@@ -39,7 +39,13 @@ public record DecoupledKd(double alpha, double beta) implements RowLoss {
             return torch.where(labels >= 0, value * torch.reshape(temperature * temperature, [-1]), 0.)
           """);
 
-  /** Checks the weights. */
+  /**
+   * Checks the weights.
+   *
+   * @param alpha the weight of the label's part
+   * @param beta the weight of the part among the other classes
+   * @throws IllegalArgumentException if a weight is negative or not finite
+   */
   public DecoupledKd {
     checkArgument(
         Double.isFinite(alpha) && alpha >= 0,

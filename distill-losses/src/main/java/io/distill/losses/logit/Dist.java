@@ -48,7 +48,13 @@ public record Dist(double beta, double gamma) implements DistillationLoss {
             return (rows * self.beta + classes * self.gamma) * torch.reshape(temperature * temperature, [-1])
           """);
 
-  /** Checks the weights. */
+  /**
+   * Checks the weights.
+   *
+   * @param beta the weight of the rows: how a row's classes relate
+   * @param gamma the weight of the classes: how a class's rows relate
+   * @throws IllegalArgumentException if a weight is negative or not finite
+   */
   public Dist {
     checkArgument(
         Double.isFinite(beta) && beta >= 0, "beta must be finite and at least 0 but was %s", beta);

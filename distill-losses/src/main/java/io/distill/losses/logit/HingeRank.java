@@ -38,7 +38,12 @@ public record HingeRank(OptionalDouble margin) implements RowLoss {
             .replace("SHORTFALL", shortfall));
   }
 
-  /** Checks the margin. */
+  /**
+   * Checks the margin.
+   *
+   * @param margin the gap that the student must reach; empty for the teacher's own gap
+   * @throws IllegalArgumentException if the margin is not between 0 and 1
+   */
   public HingeRank {
     margin.ifPresent(
         given ->

@@ -33,7 +33,12 @@ public record NormalizedKd(double gamma) implements RowLoss {
             return torch.where(labels >= 0, value, 0.)
           """);
 
-  /** Checks the weight. */
+  /**
+   * Checks the weight.
+   *
+   * @param gamma the weight of the part among the other classes
+   * @throws IllegalArgumentException if {@code gamma} is negative or not finite
+   */
   public NormalizedKd {
     checkArgument(
         Double.isFinite(gamma) && gamma >= 0,

@@ -32,7 +32,12 @@ public record Regression(OptionalDouble delta) implements RowLoss {
             return torch.sum(near * (error - near * 0.5), [-1])
           """);
 
-  /** Checks the error. */
+  /**
+   * Checks the error.
+   *
+   * @param delta the error from which on Huber's form is linear; empty for the squared error
+   * @throws IllegalArgumentException if {@code delta} is not finite or not greater than 0
+   */
   public Regression {
     delta.ifPresent(
         given ->

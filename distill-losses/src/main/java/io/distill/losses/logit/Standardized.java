@@ -38,7 +38,11 @@ public record Standardized(DistillationLoss loss) implements DistillationLoss {
             return torch.where(possible, centred / (deviation + 1e-7), logits)
           """);
 
-  /** Checks that there is a loss. */
+  /**
+   * Checks that there is a loss.
+   *
+   * @param loss the other loss
+   */
   public Standardized {
     requireNonNull(loss, "loss");
   }
