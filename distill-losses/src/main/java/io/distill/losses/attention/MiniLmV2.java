@@ -49,6 +49,9 @@ public record MiniLmV2(OptionalInt relationHeads, boolean mapped) implements Las
   /**
    * Checks the number of relation heads.
    *
+   * @param relationHeads the number of relation heads, at least 1; empty for the most that leave
+   *     the teacher's heads 16 wide
+   * @param mapped whether the layers are those of a mapping given to this loss, and not the last
    * @throws IllegalArgumentException if it is below 1
    */
   public MiniLmV2 {

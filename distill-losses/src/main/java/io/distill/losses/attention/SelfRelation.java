@@ -20,19 +20,21 @@ final class SelfRelation {
    * from the teacher's, averaged over heads, {@code [N, L]}.
    *
    * <p>Keys that are padding get a score so low that the softmax gives them exactly 0. It is finite
-   * so that a row of padding alone, which does not count, has finite gradients.
+   * so that their share of the divergence is 0 without another mask, and so that a row of padding
+   * alone, which does not count, has finite gradients.
    */
   private static final String[] METHODS = {
     """
     def log_relation(self, left: Tensor, right: Tensor, keys: Tensor) -> Tensor:
-      scores = torch.matmul(left, torch.transpose(right, -2, -1)) / torch.sqrt(torch.size(left, -1))
+      scaled = left / torch.sqrt(torch.size(left, -1))
+      scores = torch.matmul(scaled, torch.transpose(right, -2, -1))
       return torch.log_softmax(torch.where(keys, scores, -1e+30), -1)
     """,
     """
     def divergence(self, student_left: Tensor, student_right: Tensor, teacher_left: Tensor, teacher_right: Tensor, keys: Tensor) -> Tensor:
       log_q = self.log_relation(student_left, student_right, keys)
       log_p = self.log_relation(teacher_left, teacher_right, keys)
-      per_key = torch.where(keys, torch.exp(log_p) * (log_p - log_q), 0.)
+      per_key = torch.exp(log_p) * (log_p - log_q)
       return torch.mean(torch.sum(per_key, [-1]), [1])
     """,
     """

@@ -48,26 +48,26 @@ public record Fsp() implements DistillationLoss {
               + "; map more layers, or use another loss");
     }
     pairs.forEach(pair -> check(context, pair));
-    NDArray sum = null;
-    for (int i = 1; i < pairs.size(); i++) {
-      NDArray value = context.meanOverRows(perRow(context, pairs.get(i - 1), pairs.get(i)));
-      sum = sum == null ? value : sum.add(value);
+    NDArray sum = flow(context, pairs.get(0), pairs.get(1));
+    for (int i = 2; i < pairs.size(); i++) {
+      sum = sum.add(flow(context, pairs.get(i - 1), pairs.get(i)));
     }
     return sum.div(pairs.size() - 1);
   }
 
-  private static NDArray perRow(LossContext context, LayerPair first, LayerPair second) {
+  private static NDArray flow(LossContext context, LayerPair first, LayerPair second) {
     List<NDArray> student = context.student().hiddenStates();
     List<NDArray> teacher = context.teacher().hiddenStates();
     sameKind("student", student.get(first.student()), student.get(second.student()));
     sameKind("teacher", teacher.get(first.teacher()), teacher.get(second.teacher()));
-    return FORMULA.call(
-        "per_row",
-        student.get(first.student()),
-        student.get(second.student()),
-        teacher.get(first.teacher()),
-        teacher.get(second.teacher()),
-        FeatureMaps.mask(context, student.get(first.student())));
+    return context.meanOverRows(
+        FORMULA.call(
+            "per_row",
+            student.get(first.student()),
+            student.get(second.student()),
+            teacher.get(first.teacher()),
+            teacher.get(second.teacher()),
+            FeatureMaps.mask(context, student.get(first.student()))));
   }
 
   private void check(LossContext context, LayerPair pair) {
