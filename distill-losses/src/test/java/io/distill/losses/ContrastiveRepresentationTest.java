@@ -412,8 +412,9 @@ class ContrastiveRepresentationTest {
             Map.entry("teacher.bias", "(128) = 0.0"),
             Map.entry("buffer:student.bank", "(100, 128)"),
             Map.entry("buffer:teacher.bank", "(100, 128)"));
-    loss(1, true).prepare(setup = RecordingSetup.ofEmbeddings(3, 6));
-    assertThat(setup.declared()).containsEntry("buffer:classes", "(100) = -1.0");
+    RecordingSetup labelled = RecordingSetup.ofEmbeddings(3, 6);
+    loss(1, true).prepare(labelled);
+    assertThat(labelled.declared()).containsEntry("buffer:classes", "(100) = -1.0");
   }
 
   @Test
