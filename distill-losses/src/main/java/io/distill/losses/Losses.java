@@ -1459,9 +1459,10 @@ public final class Losses {
    * program takes it.
    *
    * <p><b>Shapes.</b> Embeddings {@code [N, D]} and {@code [N, E]}; result scalar, 0 for fewer than
-   * three rows. <b>Numerics.</b> float32; an angle at which two rows coincide counts 0 and gets no
-   * gradient. Memory grows as {@code N³ + N² D}: 128 rows need some 8 MB an array of angles, 512
-   * rows 512 MB. Reported as {@code relationalAngle}.
+   * three rows. <b>Numerics.</b> float32, by the law of cosines from distances that are taken from
+   * differences; an angle at which two rows coincide counts 0 and gets no gradient. Time {@code N²
+   * D + N³}; memory several arrays of {@code N³}: 8 MB each for 128 rows, 512 MB for 512. Reported
+   * as {@code relationalAngle}.
    *
    * @return an immutable loss, safe to share
    * @see <a href="https://arxiv.org/abs/1904.05068">Park et al., Relational Knowledge Distillation,
@@ -1545,7 +1546,7 @@ public final class Losses {
    *
    * <p>The series of {@code exp(−γ |x − y|²)} on embeddings of length 1. Order 1 is the paper's
    * bilinear kernel, scaled. This is the paper's congruence of all pairs; some programs of that
-   * name compare neighbouring rows alone.
+   * name compare neighbouring rows alone, and weights such as 0.02 belong to those.
    *
    * <p><b>Shapes.</b> Embeddings {@code [N, D]} and {@code [N, E]}; result scalar, 0 for one row.
    * <b>Numerics.</b> float32; an embedding of zeros has cosine 0 with all and gets no gradient.
@@ -1864,7 +1865,7 @@ public final class Losses {
    * saved student. A bank holds an embedding of each row of the training set, partners as well as
    * negatives are read from it, and after a step the rows of the step are renewed: {@code m ← unit(
    * momentum · m + (1 − momentum) · x)}. All of it stands in memory, {@code 2 · rows · width}
-   * numbers (51 MB for 50,000 rows of 128).
+   * numbers (51 MB for 50,000 rows of 128). Published results give it the weight 0.8.
    *
    * <p>The authors' program draws negatives at random and takes {@code Z} from the first batch.
    * Here negatives are a fixed function of the run's seed, the step and the row, drawn evenly with

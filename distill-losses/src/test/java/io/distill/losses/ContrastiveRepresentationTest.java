@@ -33,7 +33,7 @@ class ContrastiveRepresentationTest {
   private static final double TEMPERATURE = 0.25;
 
   private static DistillationLoss loss(int negatives, boolean otherClasses) {
-    return Losses.contrastiveRepresentation(negatives, TEMPERATURE, 0.5, WIDTH, otherClasses);
+    return Losses.contrastiveRepresentation(negatives, TEMPERATURE, 0.75, WIDTH, otherClasses);
   }
 
   /** Five rows of a training set of {@code known}. */
@@ -100,7 +100,7 @@ class ContrastiveRepresentationTest {
       assertRenewed(changes.get(1), given, "teacher", given.teacher().get(0));
     }
 
-    /** In plain Java: unit(0.5 old + 0.5 unit(W x + b)), on rows kept divided by √3. */
+    /** In plain Java: unit(0.75 old + 0.25 unit(W x + b)), on rows kept divided by √3. */
     private static void assertRenewed(Change change, LossCase given, String side, Values input) {
       double[] weight = given.parameters().get(side + ".weight").doubles();
       double[] bias = given.parameters().get(side + ".bias").doubles();
@@ -117,7 +117,7 @@ class ContrastiveRepresentationTest {
         embedded = unit(embedded);
         double[] renewed = new double[WIDTH];
         for (int i = 0; i < WIDTH; i++) {
-          renewed[i] = 0.5 * Math.sqrt(3) * bank[at * WIDTH + i] + 0.5 * embedded[i];
+          renewed[i] = 0.75 * Math.sqrt(3) * bank[at * WIDTH + i] + 0.25 * embedded[i];
         }
         renewed = unit(renewed);
         for (int i = 0; i < WIDTH; i++) {
@@ -412,8 +412,9 @@ class ContrastiveRepresentationTest {
             Map.entry("teacher.bias", "(128) = 0.0"),
             Map.entry("buffer:student.bank", "(100, 128)"),
             Map.entry("buffer:teacher.bank", "(100, 128)"));
-    loss(1, true).prepare(setup = RecordingSetup.ofEmbeddings(3, 6));
-    assertThat(setup.declared()).containsEntry("buffer:classes", "(100) = -1.0");
+    RecordingSetup labelled = RecordingSetup.ofEmbeddings(3, 6);
+    loss(1, true).prepare(labelled);
+    assertThat(labelled.declared()).containsEntry("buffer:classes", "(100) = -1.0");
   }
 
   @Test

@@ -4,11 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import ai.djl.Device;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import io.distill.internal.NativeEngine;
 import io.distill.loss.DistillationLoss;
+import io.distill.loss.LossContext;
 import io.distill.loss.LossTerm;
 import io.distill.mapping.LayerMapping;
 import io.distill.schedule.Progress;
 import io.distill.signal.SignalKind;
+import io.distill.signal.Signals;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -193,5 +199,52 @@ class LayerRelationTest {
   @Test
   void name_isTheRelations() {
     assertThat(Losses.onPooledHiddenStates(Losses.cka()).name()).isEqualTo("cka");
+  }
+
+  /**
+   * The teacher splits the same rows into four tokens, of which its own mask tells the real ones.
+   */
+  @Test
+  void teacherOfOtherTokens_isPooledByItsOwnMask() {
+    Values student = Values.drawn(1, 1, 5, 3, 2);
+    Values teacher = Values.drawn(2, 1, 5, 4, 6);
+    double[] ofTeacher = {1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0};
+    NativeEngine.prepareThread();
+    try (NDManager manager = NativeEngine.newManager(Device.cpu())) {
+      Signals of =
+          Signals.builder()
+              .hiddenStates(List.of(student.toArray(manager, DataType.FLOAT64)))
+              .mask(MASK.toArray(manager, DataType.FLOAT64))
+              .build();
+      Signals from =
+          Signals.builder()
+              .hiddenStates(List.of(teacher.toArray(manager, DataType.FLOAT64)))
+              .mask(new Values(ofTeacher, 5, 4).toArray(manager, DataType.FLOAT64))
+              .build();
+      double value =
+          Losses.onPooledHiddenStates(Losses.cka())
+              .compute(LossContext.builder(of, from).build())
+              .getDouble();
+
+      LossCase means =
+          embedded(tokenMeans(student, MASK.doubles(), 3, 2), tokenMeans(teacher, ofTeacher, 4, 6));
+      assertThat(value).isCloseTo(means.value(Losses.cka()), within(1e-6));
+    }
+  }
+
+  private static Values tokenMeans(Values values, double[] mask, int tokens, int width) {
+    double[] means = new double[5 * width];
+    for (int row = 0; row < 5; row++) {
+      double real = 0;
+      for (int token = 0; token < tokens; token++) {
+        real += mask[row * tokens + token];
+      }
+      for (int i = 0; i < tokens * width; i++) {
+        int token = i / width;
+        means[row * width + i % width] +=
+            mask[row * tokens + token] * values.doubles()[row * tokens * width + i] / real;
+      }
+    }
+    return new Values(means, 5, width);
   }
 }

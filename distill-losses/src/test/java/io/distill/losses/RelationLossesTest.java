@@ -285,6 +285,25 @@ class RelationLossesTest {
       assertThat(drawn(1, 2, NARROW, WIDE).value(loss())).isCloseTo(0, within(1e-12));
     }
 
+    /** The law of cosines subtracts squares that are nearly equal where two rows are close. */
+    @ParameterizedTest(name = "distance={0}")
+    @ValueSource(doubles = {1e-1, 1e-2, 1e-3, 1e-4})
+    void closeRows_areNearlyAsPreciseAsOthers(double distance) {
+      double[] student = Values.drawn(1, 1, ROWS, NARROW).doubles();
+      for (int i = 0; i < NARROW; i++) {
+        // exact in float32, so that the two precisions see the same rows
+        student[i] = (float) student[i];
+        student[NARROW + i] = (float) (student[i] + distance * (i - 1.5));
+      }
+      LossCase given =
+          LossCase.of(
+              SignalKind.EMBEDDING,
+              new Values(student, ROWS, NARROW),
+              Values.drawn(101, 1, ROWS, WIDE));
+      double exact = precise(given, loss()).value();
+      assertThat(given.value(loss())).isCloseTo(exact, within(5e-6));
+    }
+
     @Test
     void straightAndRightAngle_areAsTheFormulaSays() {
       LossCase given =

@@ -49,7 +49,12 @@ public record LayerRelation(DistillationLoss relation, Rows rows) implements Lay
     }
   }
 
-  /** Checks that the loss is a relation. */
+  /**
+   * Checks that the loss is a relation.
+   *
+   * @param relation the relation
+   * @param rows how the hidden states of a row become one vector
+   */
   public LayerRelation {
     checkArgument(
         relation instanceof RelationLoss,
@@ -58,7 +63,13 @@ public record LayerRelation(DistillationLoss relation, Rows rows) implements Lay
         relation.name());
   }
 
-  /** Returns a relation, or the weighted sum of some, on hidden states. */
+  /**
+   * Puts a relation, or the weighted sum of some, on hidden states.
+   *
+   * @param relation the relation or sum
+   * @param rows how the hidden states of a row become one vector
+   * @return the loss on hidden states
+   */
   public static DistillationLoss of(DistillationLoss relation, Rows rows) {
     if (relation instanceof RelationLoss) {
       return new LayerRelation(relation, rows);

@@ -9,13 +9,18 @@ public record RelationalAngle() implements RelationLoss {
       Formula.of(
           "RelationalAngle",
           SCALED,
-          UNIT,
-          // [i, j, k] is the cosine of the angle at i between j and k
+          // [i, j, k] is the cosine of the angle at i between j and k, by the law of cosines: time
+          // N² D + N³, where products of differences would take N³ D
           """
           def angles(self, x: Tensor) -> Tensor:
             scaled = self.scaled(x)
-            sides = self.unit(torch.unsqueeze(scaled, 0) - torch.unsqueeze(scaled, 1))
-            return torch.bmm(sides, torch.transpose(sides, 1, 2))
+            side = torch.cdist(scaled, scaled, 2., 2)
+            apart = side > 1e-12
+            inverse = torch.where(apart, 1. / torch.where(apart, side, 1.), 0.)
+            square = side * side
+            near = torch.unsqueeze(square, 2) + torch.unsqueeze(square, 1)
+            product = torch.unsqueeze(inverse * 0.5, 2) * torch.unsqueeze(inverse, 1)
+            return (near - torch.unsqueeze(square, 0)) * product
           """,
           """
           def relation(self, student: Tensor, teacher: Tensor) -> Tensor:
