@@ -19,20 +19,21 @@ abstract class FeatureContract extends DistillationLossContract {
 
   /** What hidden states are; maps of student and teacher differ in height and width. */
   enum Kind {
-    VECTORS(2, new long[0], new long[0], new long[] {}),
-    TOKENS(3, new long[] {3}, new long[] {3}, new long[] {4}),
-    MAPS(4, new long[] {4, 2}, new long[] {2, 3}, new long[] {4, 2});
+    VECTORS,
+    TOKENS,
+    MAPS;
 
-    private final int dimensions;
-    private final long[] student;
-    private final long[] teacher;
-    private final long[] other;
+    /** Tokens, or height and width, of the student's layers. */
+    private long[] student() {
+      return switch (this) {
+        case VECTORS -> new long[0];
+        case TOKENS -> new long[] {3};
+        case MAPS -> new long[] {4, 2};
+      };
+    }
 
-    Kind(int dimensions, long[] student, long[] teacher, long[] other) {
-      this.dimensions = dimensions;
-      this.student = student;
-      this.teacher = teacher;
-      this.other = other;
+    private long[] teacher() {
+      return this == MAPS ? new long[] {2, 3} : student();
     }
 
     private long[] shape(int rows, int width, long... positions) {
@@ -72,8 +73,8 @@ abstract class FeatureContract extends DistillationLossContract {
     List<Values> of = new ArrayList<>();
     List<Values> from = new ArrayList<>();
     for (int i = 0; i < layers; i++) {
-      of.add(Values.drawn(1 + i, 2, kind.shape(ROWS, student, kind.student)));
-      from.add(Values.drawn(11 + i, 2, kind.shape(ROWS, teacher, kind.teacher)));
+      of.add(Values.drawn(1 + i, 2, kind.shape(ROWS, student, kind.student())));
+      from.add(Values.drawn(11 + i, 2, kind.shape(ROWS, teacher, kind.teacher())));
     }
     return prepared(loss, LossCase.layers(of, from, mask), 21);
   }
@@ -147,11 +148,12 @@ abstract class FeatureContract extends DistillationLossContract {
   Map<String, LossCase> misfits() {
     String form =
         "student and teacher hidden states must %s but were %s (student, layer 0) and %s (teacher, layer 0); %s";
-    String of = text(kind.shape(ROWS, student, kind.student));
-    long[] rows = kind.shape(ROWS - 1, teacher, kind.teacher);
-    long[] dimensions = new long[kind.dimensions == 4 ? 2 : kind.dimensions + 1];
+    String of = text(kind.shape(ROWS, student, kind.student()));
+    long[] rows = kind.shape(ROWS - 1, teacher, kind.teacher());
+    long[] dimensions =
+        new long[kind == Kind.MAPS ? 2 : kind.shape(1, 1, kind.student()).length + 1];
     Arrays.fill(dimensions, 5);
-    long[] tokens = kind.shape(ROWS, teacher, kind.other);
+    long[] tokens = {ROWS, 4, teacher};
     boolean text = kind == Kind.TOKENS;
     Map<String, LossCase> misfits = new LinkedHashMap<>();
     misfits.put(

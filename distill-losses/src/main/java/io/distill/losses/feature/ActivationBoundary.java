@@ -5,7 +5,12 @@ import static com.google.common.base.Preconditions.checkArgument;
 import io.distill.losses.internal.Formula;
 import io.distill.losses.internal.Projection;
 
-/** Squared hinge where student and teacher neurons are on different sides of 0. */
+/**
+ * Squared hinge where student and teacher neurons are on different sides of 0.
+ *
+ * @param projection what takes the student to the teacher's width
+ * @param margin how far beyond 0 a neuron has to be
+ */
 public record ActivationBoundary(Projection projection, double margin) implements PositionLoss {
 
   private static final Formula FORMULA =
@@ -18,7 +23,13 @@ public record ActivationBoundary(Projection projection, double margin) implement
             return torch.sum(miss * miss, [-1])
           """);
 
-  /** Checks the margin. */
+  /**
+   * Checks the margin.
+   *
+   * @param projection what takes the student to the teacher's width
+   * @param margin how far beyond 0 a neuron has to be; finite and greater than 0
+   * @throws IllegalArgumentException if {@code margin} is out of range
+   */
   public ActivationBoundary {
     checkArgument(
         margin > 0 && Double.isFinite(margin),

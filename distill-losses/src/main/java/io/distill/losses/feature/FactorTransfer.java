@@ -16,6 +16,9 @@ import java.util.List;
 
 /**
  * Distance of normalised factors: the teacher's of a paraphraser, the student's of a translator.
+ *
+ * @param rate the width of the factors over that of the teacher
+ * @param norm 1 for absolute differences, 2 for squares
  */
 public record FactorTransfer(double rate, int norm) implements LayerLoss {
 
@@ -54,7 +57,13 @@ public record FactorTransfer(double rate, int norm) implements LayerLoss {
                 return distance, torch.mean(lost * lost, [-1])
               """));
 
-  /** Checks the ranges. */
+  /**
+   * Checks the ranges.
+   *
+   * @param rate the width of the factors over that of the teacher; finite and greater than 0
+   * @param norm 1 for absolute differences, 2 for squares
+   * @throws IllegalArgumentException if an argument is out of range
+   */
   public FactorTransfer {
     checkArgument(
         rate > 0 && Double.isFinite(rate),

@@ -3,7 +3,11 @@ package io.distill.losses.feature;
 import io.distill.losses.internal.Formula;
 import io.distill.losses.internal.Projection;
 
-/** One minus the cosine of hidden states. */
+/**
+ * One minus the cosine of hidden states.
+ *
+ * @param projection what takes the student to the teacher's width
+ */
 public record HiddenStateCosine(Projection projection) implements PositionLoss {
 
   private static final Formula FORMULA =

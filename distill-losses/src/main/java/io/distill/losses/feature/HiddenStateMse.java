@@ -3,7 +3,11 @@ package io.distill.losses.feature;
 import io.distill.losses.internal.Formula;
 import io.distill.losses.internal.Projection;
 
-/** Mean squared error of hidden states. */
+/**
+ * Mean squared error of hidden states.
+ *
+ * @param projection what takes the student to the teacher's width
+ */
 public record HiddenStateMse(Projection projection) implements PositionLoss {
 
   private static final Formula FORMULA =

@@ -6,7 +6,11 @@ import io.distill.losses.internal.Formula;
 import io.distill.losses.internal.Projection;
 import io.distill.mapping.LayerPair;
 
-/** Mean squared error of features and of their averages over 4, 2 and 1 regions a side. */
+/**
+ * Mean squared error of features and of their averages over 4, 2 and 1 regions a side.
+ *
+ * @param projection what takes the student to the teacher's width
+ */
 public record HierarchicalContext(Projection projection) implements ProjectedLoss {
 
   /**

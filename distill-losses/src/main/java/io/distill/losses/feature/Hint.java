@@ -3,7 +3,11 @@ package io.distill.losses.feature;
 import io.distill.losses.internal.Formula;
 import io.distill.losses.internal.Projection;
 
-/** Half the squared distance of hidden states. */
+/**
+ * Half the squared distance of hidden states.
+ *
+ * @param projection what takes the student to the teacher's width
+ */
 public record Hint(Projection projection) implements PositionLoss {
 
   private static final Formula FORMULA =

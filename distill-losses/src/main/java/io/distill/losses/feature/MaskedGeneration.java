@@ -13,7 +13,12 @@ import io.distill.losses.internal.Projection;
 import io.distill.mapping.LayerPair;
 import io.distill.schedule.Progress;
 
-/** Squared distance of the teacher's features and what is generated of a masked student's. */
+/**
+ * Squared distance of the teacher's features and what is generated of a masked student's.
+ *
+ * @param projection what takes the student to the teacher's width
+ * @param ratio the share of positions that is masked
+ */
 public record MaskedGeneration(Projection projection, double ratio) implements ProjectedLoss {
 
   private static final int TAPS = 9;
@@ -51,7 +56,13 @@ public record MaskedGeneration(Projection projection, double ratio) implements P
                 return torch.mean(difference * difference, [-1])
               """));
 
-  /** Checks the ratio. */
+  /**
+   * Checks the ratio.
+   *
+   * @param projection what takes the student to the teacher's width
+   * @param ratio the share of positions that is masked; at least 0 and below 1
+   * @throws IllegalArgumentException if {@code ratio} is out of range
+   */
   public MaskedGeneration {
     checkArgument(
         ratio >= 0 && ratio < 1, "ratio must be at least 0 and below 1 but was %s", ratio);

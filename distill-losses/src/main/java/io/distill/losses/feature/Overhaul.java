@@ -11,7 +11,11 @@ import io.distill.losses.internal.Positions;
 import io.distill.losses.internal.Projection;
 import io.distill.mapping.LayerPair;
 
-/** Partial squared distance to the teacher's features behind a margin ReLU. */
+/**
+ * Partial squared distance to the teacher's features behind a margin ReLU.
+ *
+ * @param projection what takes the student to the teacher's width
+ */
 public record Overhaul(Projection projection) implements ProjectedLoss {
 
   /** The share of what is known about the margin that a step keeps: about the last 100 batches. */

@@ -8,7 +8,11 @@ import io.distill.losses.internal.Formula;
 import io.distill.losses.internal.Projection;
 import io.distill.mapping.LayerPair;
 
-/** Squared distance of the directions of the first tokens. */
+/**
+ * Squared distance of the directions of the first tokens.
+ *
+ * @param projection what takes the student to the teacher's width
+ */
 public record PatientKd(Projection projection) implements ProjectedLoss {
 
   private static final Formula FORMULA =

@@ -24,6 +24,13 @@ interface ProjectedLoss extends LayerLoss {
   /**
    * Calls a method of a formula with the hidden states of a pair, the four weights of the projector
    * and more.
+   *
+   * @param context the batch
+   * @param pair the layers
+   * @param formula the formula, which has {@link Projection#METHOD}
+   * @param method the name of the method
+   * @param more what it takes after the weights
+   * @return its results
    */
   default NDList call(
       LossContext context, LayerPair pair, Formula formula, String method, NDArray... more) {

@@ -1,6 +1,7 @@
 package io.distill.losses.feature;
 
 import static com.google.common.base.Preconditions.checkArgument;
+import static java.util.Objects.requireNonNull;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
@@ -61,7 +62,12 @@ public record ReviewKd(int largestWidth) implements DistillationLoss {
                 return self.context_loss(student, teacher, difference, mask)
               """));
 
-  /** Checks the width. */
+  /**
+   * Checks the width.
+   *
+   * @param largestWidth the most channels in which layers are fused; at least 1
+   * @throws IllegalArgumentException if {@code largestWidth} is out of range
+   */
   public ReviewKd {
     checkArgument(largestWidth >= 1, "largestWidth must be at least 1 but was %s", largestWidth);
   }
@@ -100,7 +106,7 @@ public record ReviewKd(int largestWidth) implements DistillationLoss {
                   student,
                   Features.teacher(context, pair),
                   Features.mask(context, student),
-                  fused.get(pair.student()),
+                  requireNonNull(fused.get(pair.student())),
                   context.parameter(LayerLoss.name("output", pair)),
                   context.parameter(LayerLoss.name("output.bias", pair))));
         });

@@ -10,7 +10,11 @@ import io.distill.losses.internal.Projection;
 import io.distill.signal.SignalKind;
 import java.util.Set;
 
-/** Squared distance of embeddings, so that the teacher's classifier reads the student's. */
+/**
+ * Squared distance of embeddings, so that the teacher's classifier reads the student's.
+ *
+ * @param projection what takes the student to the teacher's width
+ */
 public record SimKd(Projection projection) implements DistillationLoss {
 
   private static final String PROJECTOR = "projector";

@@ -12,7 +12,12 @@ import io.distill.losses.internal.Positions;
 import io.distill.losses.internal.Projection;
 import io.distill.mapping.LayerPair;
 
-/** Negative log-likelihood of the teacher's features under a Gaussian around the student's. */
+/**
+ * Negative log-likelihood of the teacher's features under a Gaussian around the student's.
+ *
+ * @param projection the network of the mean; always there
+ * @param variance the variance at the start
+ */
 public record VariationalInformation(Projection projection, double variance)
     implements ProjectedLoss {
 
@@ -33,7 +38,13 @@ public record VariationalInformation(Projection projection, double variance)
                   """))
           .with("smallest", SMALLEST);
 
-  /** Checks the variance; the network of the mean is there between equal widths too. */
+  /**
+   * Checks the variance; the network of the mean is there between equal widths too.
+   *
+   * @param projection the network of the mean; made to be there between equal widths too
+   * @param variance the variance at the start; finite and greater than 1e-5
+   * @throws IllegalArgumentException if {@code variance} is out of range
+   */
   public VariationalInformation {
     checkArgument(
         variance > SMALLEST && Double.isFinite(variance),

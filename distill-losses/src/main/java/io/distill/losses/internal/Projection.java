@@ -15,19 +15,22 @@ public record Projection(Form form, boolean always) {
 
   private static final long IDENTITY = 0;
 
-  /** What a projection computes; the order is that of the branches in {@link #METHOD}. */
+  /** What a projection computes. */
   public enum Form {
     /** {@code W x}. */
-    LINEAR,
+    LINEAR(1),
     /** {@code W x + b}, at each position. */
-    CONVOLUTION_1X1,
+    CONVOLUTION_1X1(2),
     /** {@code relu(W x + b)}. */
-    LINEAR_RELU,
+    LINEAR_RELU(3),
     /** {@code V relu(W x + b) + c}. */
-    MLP;
+    MLP(4);
 
-    private long code() {
-      return ordinal() + 1L;
+    /** The number of its branch in {@link #METHOD}. */
+    private final long code;
+
+    Form(long code) {
+      this.code = code;
     }
 
     private boolean hasBias() {
@@ -79,7 +82,7 @@ public record Projection(Form form, boolean always) {
 
   /** Returns the formula with the branch of {@link #METHOD} that applies. */
   public Formula in(Formula formula, LossContext context, String name) {
-    return formula.with("projector", context.hasParameter(name) ? form.code() : IDENTITY);
+    return formula.with("projector", context.hasParameter(name) ? form.code : IDENTITY);
   }
 
   /**
