@@ -1,6 +1,7 @@
 package io.distill;
 
 import io.distill.model.DeployableModel;
+import io.distill.training.GradientScales;
 import io.distill.training.TrainingListener;
 import io.distill.training.internal.FinishedRun;
 import java.util.List;
@@ -35,6 +36,16 @@ public final class DistillationResult implements AutoCloseable {
    */
   public List<TrainingListener.Epoch> history() {
     return run.history();
+  }
+
+  /**
+   * Returns how strongly each term of the loss pulled at the student.
+   *
+   * @return the first comparison of each epoch in which there was one, first to last; empty if the
+   *     loss has one term only, or comparisons were switched off
+   */
+  public List<GradientScales> gradientScales() {
+    return run.gradientScales();
   }
 
   /**

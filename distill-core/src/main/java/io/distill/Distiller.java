@@ -13,6 +13,7 @@ import io.distill.exception.DistillationException;
 import io.distill.exception.NonFiniteLossException;
 import io.distill.internal.NativeEngine;
 import io.distill.loss.DistillationLoss;
+import io.distill.loss.RowTemperature;
 import io.distill.mapping.LayerMapping;
 import io.distill.schedule.LearningRateSchedule;
 import io.distill.schedule.TemperatureSchedule;
@@ -101,10 +102,13 @@ public final class Distiller {
     /** The default seed. */
     public static final long DEFAULT_SEED = 42;
 
+    private static final String ONLY_ONCE = "%s must be set only once but was already set";
+
     private @Nullable Teacher teacher;
     private @Nullable Student student;
     private @Nullable DistillationLoss loss;
     private @Nullable TemperatureSchedule temperature;
+    private @Nullable RowTemperature rowTemperature;
     private @Nullable LayerMapping layerMapping;
     private @Nullable Integer epochs;
     private @Nullable Long steps;
@@ -116,6 +120,7 @@ public final class Distiller {
     private @Nullable Long seed;
     private @Nullable Device device;
     private @Nullable DistillationDataset validation;
+    private @Nullable Integer gradientNorms;
     private final List<TrainingListener> listeners = new ArrayList<>();
 
     private Builder() {}
@@ -208,7 +213,23 @@ public final class Distiller {
      */
     @CanIgnoreReturnValue
     public Builder temperature(TemperatureSchedule temperature) {
+      checkState(rowTemperature == null, ONLY_ONCE, "temperature");
       this.temperature = once("temperature", this.temperature, temperature);
+      return this;
+    }
+
+    /**
+     * Sets a temperature that differs row by row or is learned, for losses that have none of their
+     * own; they share it, and what it learns.
+     *
+     * @param temperature the temperature, such as {@link RowTemperature#learned()}
+     * @return this builder
+     * @throws IllegalStateException if a temperature was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder temperature(RowTemperature temperature) {
+      checkState(this.temperature == null, ONLY_ONCE, "temperature");
+      this.rowTemperature = once("temperature", this.rowTemperature, temperature);
       return this;
     }
 
@@ -355,6 +376,27 @@ public final class Distiller {
     }
 
     /**
+     * Sets how often the gradients of the terms of the loss are compared: how strongly each
+     * weighted term pulls at the student. A comparison costs one more backward pass a term and
+     * changes nothing of the run. The first one is logged; a loss of one term has nothing to
+     * compare.
+     *
+     * @param everySteps the number of optimizer steps from one comparison to the next, the first
+     *     step included; 0 for none; default at the first step of each epoch
+     * @return this builder
+     * @throws IllegalArgumentException if it is negative
+     * @throws IllegalStateException if it was set before
+     * @see TrainingListener#onGradientScales
+     * @see DistillationResult#gradientScales
+     */
+    @CanIgnoreReturnValue
+    public Builder gradientNorms(int everySteps) {
+      checkArgument(everySteps >= 0, "gradientNorms must be at least 0 but was %s", everySteps);
+      this.gradientNorms = once("gradientNorms", this.gradientNorms, everySteps);
+      return this;
+    }
+
+    /**
      * Adds someone who is told what happens.
      *
      * @param listener the listener
@@ -409,6 +451,7 @@ public final class Distiller {
               requireNonNull(student),
               requireNonNull(loss),
               temperature == null ? TemperatureSchedule.constant(1) : temperature,
+              rowTemperature,
               layerMapping == null ? LayerMapping.uniform() : layerMapping,
               steps == null
                   ? OptionalInt.of(epochs == null ? DEFAULT_EPOCHS : epochs)
@@ -421,6 +464,7 @@ public final class Distiller {
               learningRateSchedule == null ? LearningRateSchedule.constant() : learningRateSchedule,
               seed == null ? DEFAULT_SEED : seed,
               device == null ? NativeEngine.defaultDevice() : device,
+              gradientNorms == null ? OptionalInt.empty() : OptionalInt.of(gradientNorms),
               listeners,
               validation));
     }
@@ -449,7 +493,7 @@ public final class Distiller {
 
     private static <T> T once(String name, @Nullable T before, T value) {
       requireNonNull(value, name);
-      checkState(before == null, "%s must be set only once but was already set", name);
+      checkState(before == null, ONLY_ONCE, name);
       return value;
     }
   }

@@ -15,6 +15,7 @@ import ai.djl.training.dataset.RandomAccessDataset;
 import io.distill.data.DistillationDataset;
 import io.distill.exception.DistillationException;
 import io.distill.internal.NativeEngine;
+import io.distill.loss.RowTemperature;
 import io.distill.mapping.LayerMapping;
 import io.distill.schedule.LearningRateSchedule;
 import io.distill.schedule.TemperatureSchedule;
@@ -83,7 +84,8 @@ class DistillerTest {
         setter("student", b -> b.student((Student) null)),
         setter("model", b -> b.student((Model) null)),
         setter("loss", b -> b.loss(null)),
-        setter("temperature", b -> b.temperature(null)),
+        setter("temperature", b -> b.temperature((TemperatureSchedule) null)),
+        setter("temperature", b -> b.temperature((RowTemperature) null)),
         setter("layerMapping", b -> b.layerMapping(null)),
         setter("optimizer", b -> b.optimizer(null)),
         setter("learningRateSchedule", b -> b.learningRateSchedule(null)),

@@ -4,12 +4,11 @@ import static java.util.Objects.requireNonNull;
 
 import ai.djl.ndarray.NDArray;
 import io.distill.mapping.LayerMapping;
-import io.distill.schedule.Progress;
 import io.distill.schedule.TemperatureSchedule;
+import io.distill.schedule.WeightSchedule;
 import io.distill.signal.SignalKind;
 import java.util.List;
 import java.util.Set;
-import java.util.function.ToDoubleFunction;
 
 /**
  * What the student is trained to make small: a pure function of a {@link LossContext} to a scalar.
@@ -120,20 +119,44 @@ public interface DistillationLoss {
    * @throws IllegalArgumentException if the weight is out of range
    */
   default DistillationLoss weighted(double weight) {
-    LossTerm.checkWeight(weight);
-    return new SumLoss(terms().stream().map(term -> term.times(progress -> weight)).toList());
+    return weighted(WeightSchedule.constant(weight));
   }
 
   /**
    * Returns this loss times a factor that changes over the run.
    *
-   * @param weight the factor as a pure function of progress; its values must be finite and at least
-   *     0
+   * @param weight the schedule of the factor; a lambda of progress is one
    * @return the weighted loss
    */
-  default DistillationLoss weighted(ToDoubleFunction<Progress> weight) {
+  default DistillationLoss weighted(WeightSchedule weight) {
     requireNonNull(weight, "weight");
     return new SumLoss(terms().stream().map(term -> term.times(weight)).toList());
+  }
+
+  /**
+   * Returns this loss with a weight that rises over the first epochs, to keep a loss that is large
+   * at the start from leading the student astray.
+   *
+   * @param epochs the number of the epoch, counted from 1, that first has the full weight; at least
+   *     1; DKD and ReviewKD use 20
+   * @return the weighted loss; {@code weighted(...)} before or after sets the full weight
+   * @throws IllegalArgumentException if the number is below 1
+   * @see WeightSchedule#warmUp
+   */
+  default DistillationLoss warmUp(int epochs) {
+    return weighted(WeightSchedule.warmUp(epochs));
+  }
+
+  /**
+   * Returns this loss with a weight that rises over the first optimizer steps.
+   *
+   * @param steps the number of the step, counted from 1, that first has the full weight; at least 1
+   * @return the weighted loss; {@code weighted(...)} before or after sets the full weight
+   * @throws IllegalArgumentException if the number is below 1
+   * @see WeightSchedule#warmUpSteps
+   */
+  default DistillationLoss warmUpSteps(long steps) {
+    return weighted(WeightSchedule.warmUpSteps(steps));
   }
 
   /**

@@ -4,8 +4,6 @@ import static com.google.common.base.Preconditions.checkState;
 import static java.util.Objects.requireNonNull;
 
 import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDArrays;
-import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
@@ -17,7 +15,6 @@ import io.distill.schedule.Progress;
 import io.distill.schedule.TemperatureSchedule;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
@@ -37,9 +34,7 @@ public final class LossContext {
   private @Nullable NDArray labelled;
   private final List<String> sampleIds;
   private final @Nullable NDArray rowIndices;
-  private final TemperatureSchedule temperature;
-  private final @Nullable NDArray rowTemperatures;
-  private @Nullable NDArray oneTemperature;
+  private final Temperatures temperatures;
   private final LayerMapping layerMapping;
   private final Progress progress;
   private final LossState state;
@@ -55,9 +50,7 @@ public final class LossContext {
     this.labelled = builder.labelled;
     this.sampleIds = builder.sampleIds;
     this.rowIndices = builder.rowIndices;
-    this.temperature = builder.temperature;
-    this.rowTemperatures = builder.rowTemperatures;
-    this.oneTemperature = builder.oneTemperature;
+    this.temperatures = builder.temperatures;
     this.layerMapping = builder.layerMapping;
     this.progress = builder.progress;
     this.state = builder.state;
@@ -177,13 +170,7 @@ public final class LossContext {
    *     attached to the graph if the temperature is learned
    */
   public NDArray temperatures() {
-    if (rowTemperatures != null) {
-      return rowTemperatures;
-    }
-    if (oneTemperature == null) {
-      oneTemperature = manager.create((float) temperature());
-    }
-    return oneTemperature;
+    return temperatures.values(this);
   }
 
   /**
@@ -194,21 +181,7 @@ public final class LossContext {
    *     differs row by row
    */
   public double temperature() {
-    if (rowTemperatures != null) {
-      throw new DistillationException(
-          "temperature must be one number for this loss but differs row by row or is learned; read"
-              + " temperatures() in the loss, or give it a temperature schedule");
-    }
-    double value = temperature.at(progress);
-    if (!(Double.isFinite(value) && value > 0)) {
-      throw new DistillationException(
-          "temperature must be finite and greater than 0 but was "
-              + value
-              + " at step "
-              + (progress.step() + 1)
-              + "; correct the temperature schedule");
-    }
-    return value;
+    return temperatures.single(this);
   }
 
   /**
@@ -221,19 +194,18 @@ public final class LossContext {
   }
 
   /**
-   * Averages a distance over the pairs of layers, as the layer mapping weights them.
+   * Averages a distance over the pairs of layers, as the layer mapping weights them: equally, by
+   * learned shares, or by the flow of the earth mover's distance.
    *
    * @param distance gives the distance of a pair, a scalar
-   * @return a scalar
+   * @return a scalar, differentiable in the distances and, if they are learned, in the shares
+   * @throws IllegalArgumentException if the shares are learned but the loss did not call {@link
+   *     LossSetup#layerPairs} in {@link DistillationLoss#prepare}
    */
   public NDArray overLayerPairs(Function<LayerPair, NDArray> distance) {
     List<LayerPair> pairs = layerPairs();
-    List<NDArray> distances = new ArrayList<>();
-    pairs.forEach(pair -> distances.add(distance.apply(pair)));
-    if (pairs.size() == 1) {
-      return distances.get(0);
-    }
-    return NDArrays.stack(new NDList(distances)).mean();
+    return LayerAverage.of(
+        this, layerMapping.weighting(), pairs, pairs.stream().map(distance).toList());
   }
 
   /**
@@ -426,6 +398,7 @@ public final class LossContext {
     builder.labelled = null;
     builder.sampleIds = List.of();
     builder.rowIndices = null;
+    builder.temperatures = temperatures.ofTokens();
     builder.rowWeight = weight;
     return builder;
   }
@@ -446,16 +419,15 @@ public final class LossContext {
     return scoped.build();
   }
 
-  LossContext atTemperatures(NDArray own) {
-    if (!(own.getShape().dimension() == 0 || own.getShape().equals(new Shape(rows, 1)))) {
-      throw new DistillationException(
-          "temperatures must have shape () or ("
-              + rows
-              + ", 1) but had "
-              + own.getShape()
-              + "; give one temperature for all rows or one a row");
-    }
-    return new Builder(this).temperatures(own).build();
+  LossContext at(Temperatures own) {
+    Builder builder = new Builder(this);
+    builder.temperatures = own;
+    return builder.build();
+  }
+
+  /** Returns the number of rows of the batch. */
+  int rows() {
+    return rows;
   }
 
   /** Returns this context with the parameters and buffers whose names have a prefix, without it. */
@@ -483,9 +455,9 @@ public final class LossContext {
     private @Nullable NDArray labelled;
     private List<String> sampleIds = List.of();
     private @Nullable NDArray rowIndices;
-    private TemperatureSchedule temperature = TemperatureSchedule.constant(1);
-    private @Nullable NDArray rowTemperatures;
-    private @Nullable NDArray oneTemperature;
+    private Temperatures temperatures = Temperatures.scheduled(TemperatureSchedule.constant(1));
+    private @Nullable RowTemperature rowTemperature;
+    private LossState rowState = LossState.none();
     private LayerMapping layerMapping = LayerMapping.uniform();
     private Progress progress = new Progress(0, 0, 1, 0);
     private LossState state = LossState.none();
@@ -509,9 +481,7 @@ public final class LossContext {
       labelled = from.labelled;
       sampleIds = from.sampleIds;
       rowIndices = from.rowIndices;
-      temperature = from.temperature;
-      rowTemperatures = from.rowTemperatures;
-      oneTemperature = from.oneTemperature;
+      temperatures = from.temperatures;
       layerMapping = from.layerMapping;
       progress = from.progress;
       state = from.state;
@@ -553,16 +523,22 @@ public final class LossContext {
      */
     @CanIgnoreReturnValue
     public Builder temperature(TemperatureSchedule temperature) {
-      this.temperature = requireNonNull(temperature, "temperature");
-      this.rowTemperatures = null;
-      this.oneTemperature = null;
+      this.temperatures = Temperatures.scheduled(requireNonNull(temperature, "temperature"));
+      this.rowTemperature = null;
       return this;
     }
 
+    /**
+     * Sets temperatures that differ row by row or are learned.
+     *
+     * @param temperature the temperatures
+     * @param state what the temperatures declared
+     * @return this builder
+     */
     @CanIgnoreReturnValue
-    Builder temperatures(NDArray temperatures) {
-      this.rowTemperatures = temperatures;
-      this.oneTemperature = null;
+    public Builder temperature(RowTemperature temperature, LossState state) {
+      this.rowTemperature = requireNonNull(temperature, "temperature");
+      this.rowState = requireNonNull(state, "state");
       return this;
     }
 
@@ -599,6 +575,7 @@ public final class LossContext {
     @CanIgnoreReturnValue
     public Builder progress(Progress progress) {
       this.progress = requireNonNull(progress, "progress");
+      this.temperatures = temperatures.afresh();
       return this;
     }
 
@@ -646,7 +623,13 @@ public final class LossContext {
     public LossContext build() {
       checkState(!student.kinds().isEmpty(), "student must give at least one kind of signal");
       NDArray first = first(student);
-      return new LossContext(this, first.getManager(), Math.toIntExact(first.getShape().get(0)));
+      LossContext context =
+          new LossContext(this, first.getManager(), Math.toIntExact(first.getShape().get(0)));
+      if (rowTemperature == null) {
+        return context;
+      }
+      LossContext rule = context.withState(rowState);
+      return context.at(Temperatures.of(rowTemperature, () -> rule));
     }
 
     private static NDArray first(Signals signals) {

@@ -4,7 +4,7 @@ import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
 import io.distill.schedule.Progress;
-import java.util.function.ToDoubleFunction;
+import io.distill.schedule.WeightSchedule;
 
 /**
  * One summand of a loss.
@@ -13,7 +13,7 @@ import java.util.function.ToDoubleFunction;
  * @param weight the factor as a pure function of progress
  * @param loss the loss before weighting
  */
-public record LossTerm(String name, ToDoubleFunction<Progress> weight, DistillationLoss loss) {
+public record LossTerm(String name, WeightSchedule weight, DistillationLoss loss) {
 
   /**
    * Checks the parts.
@@ -29,9 +29,8 @@ public record LossTerm(String name, ToDoubleFunction<Progress> weight, Distillat
     requireNonNull(loss, "loss");
   }
 
-  LossTerm times(ToDoubleFunction<Progress> factor) {
-    return new LossTerm(
-        name, progress -> weight.applyAsDouble(progress) * factor.applyAsDouble(progress), loss);
+  LossTerm times(WeightSchedule factor) {
+    return new LossTerm(name, weight.times(factor), loss);
   }
 
   /**
@@ -42,15 +41,11 @@ public record LossTerm(String name, ToDoubleFunction<Progress> weight, Distillat
    * @throws IllegalArgumentException if the weight function returned something else
    */
   public double weightAt(Progress progress) {
-    double value = weight.applyAsDouble(progress);
-    checkWeight(value);
-    return value;
-  }
-
-  static void checkWeight(double weight) {
+    double value = weight.at(progress);
     checkArgument(
-        Double.isFinite(weight) && weight >= 0,
+        Double.isFinite(value) && value >= 0,
         "weight must be finite and at least 0 but was %s",
-        weight);
+        value);
+    return value;
   }
 }

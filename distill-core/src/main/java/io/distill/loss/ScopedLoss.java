@@ -3,9 +3,13 @@ package io.distill.loss;
 import static java.util.Objects.requireNonNull;
 
 import ai.djl.ndarray.NDArray;
+import com.google.common.collect.Sets;
 import io.distill.mapping.LayerMapping;
 import io.distill.schedule.TemperatureSchedule;
+import io.distill.signal.SignalKind;
+import io.distill.signal.Signals;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** A loss with a temperature or a layer mapping of its own. */
@@ -34,8 +38,35 @@ final class ScopedLoss extends ForwardingLoss {
     if (rowTemperature == null) {
       return delegate().compute(context.scoped(temperature, mapping));
     }
-    LossContext inner = context.nested(LOSS);
-    return delegate().compute(inner.atTemperatures(rowTemperature.of(context.nested(TEMPERATURE))));
+    LossContext rule = context.nested(TEMPERATURE);
+    return delegate().compute(context.nested(LOSS).at(Temperatures.of(rowTemperature, () -> rule)));
+  }
+
+  @Override
+  public Set<SignalKind> requires() {
+    return Sets.union(
+            delegate().requires(),
+            rowTemperature == null
+                ? Set.of()
+                : Sets.union(
+                    rowTemperature.requiresOfStudent(), rowTemperature.requiresOfTeacher()))
+        .immutableCopy();
+  }
+
+  @Override
+  public Set<SignalKind> requiresOfStudent() {
+    return Sets.union(
+            delegate().requiresOfStudent(),
+            rowTemperature == null ? Set.of() : rowTemperature.requiresOfStudent())
+        .immutableCopy();
+  }
+
+  @Override
+  public Set<SignalKind> requiresOfTeacher() {
+    return Sets.union(
+            delegate().requiresOfTeacher(),
+            rowTemperature == null ? Set.of() : rowTemperature.requiresOfTeacher())
+        .immutableCopy();
   }
 
   @Override
@@ -60,11 +91,25 @@ final class ScopedLoss extends ForwardingLoss {
 
   @Override
   public void prepare(LossSetup setup) {
-    if (rowTemperature == null) {
-      delegate().prepare(mapping == null ? setup : setup.onLayers(mapping));
-    } else {
+    if (rowTemperature != null) {
       rowTemperature.prepare(new NestedSetup(setup, TEMPERATURE));
       delegate().prepare(new NestedSetup(setup, LOSS));
+    } else if (mapping != null) {
+      checkMapping(mapping, setup);
+      delegate().prepare(setup.onLayers(mapping));
+    } else {
+      delegate().prepare(setup);
+    }
+  }
+
+  /** Also for losses that declare nothing and so do not ask for their pairs. */
+  private void checkMapping(LayerMapping own, LossSetup setup) {
+    List<String> students = setup.student().layerNames();
+    List<String> teachers = setup.teacher().layerNames();
+    if (!Sets.intersection(delegate().requires(), Signals.LAYERED).isEmpty()
+        && !students.isEmpty()
+        && !teachers.isEmpty()) {
+      requireNonNull(own.checkedCandidates(students, teachers));
     }
   }
 }

@@ -15,7 +15,6 @@ final class TokenRows {
 
   static LossContext of(LossContext context) {
     NDArray sequence = sequence("student", context.student());
-    long length = sequence.getShape().get(1);
     NDArray targets = context.hasLabels() ? targets(context.labels(), sequence) : null;
     NDArray counted = targets == null ? realTokens(context.student(), sequence) : targets.gte(0);
     NDArray index = counted.reshape(-1).toType(DataType.INT32, false).nonzero().reshape(-1);
@@ -29,12 +28,6 @@ final class TokenRows {
             weight);
     if (targets != null) {
       rows.labels(targets.reshape(-1).get(index));
-    }
-    NDArray temperatures = context.temperatures();
-    if (temperatures.getShape().dimension() == 2) {
-      NDArray perToken =
-          temperatures.broadcast(sequence.getShape().get(0), length - 1).reshape(-1, 1);
-      rows.temperatures(perToken.get(index));
     }
     return rows.build();
   }

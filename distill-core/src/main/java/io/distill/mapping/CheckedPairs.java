@@ -32,7 +32,8 @@ final class CheckedPairs {
     return pairs;
   }
 
-  private static String layers(List<String> names) {
+  /** Says which layers exist. */
+  static String layers(List<String> names) {
     int last = names.size() - 1;
     boolean numbers = names.equals(LayerMapping.numbered(names.size()));
     return "0 to " + last + (numbers ? "" : " (" + String.join(", ", names) + ")");

@@ -112,6 +112,134 @@ public interface LayerMapping {
   }
 
   /**
+   * Names the pairs by the names of layers.
+   *
+   * <p>A layer may be named more than once. Models without names of their own have numbers for
+   * names, counted from 0.
+   *
+   * @param pairs the names, at least one pair
+   * @return the mapping; a name that does not exist is told before the first step, with those that
+   *     do
+   * @throws IllegalArgumentException if there is no pair
+   */
+  static LayerMapping byName(NamedLayerPair... pairs) {
+    checkArgument(requireNonNull(pairs, "pairs").length > 0, "pairs must not be empty");
+    return new NamedMapping(List.copyOf(Arrays.asList(pairs)));
+  }
+
+  /**
+   * Cuts the teacher into as many blocks of neighbouring layers as the student has layers; each
+   * student layer learns from all layers of its block.
+   *
+   * <pre>{@code student i <- teacher floor(i · M / N) to floor((i + 1) · M / N) - 1}</pre>
+   *
+   * <p>The blocks are those that BERT-of-Theseus replaces by one layer each; here a layer learns
+   * from its block instead of standing in for it. All pairs count the same, so a student layer
+   * whose block is one layer larger counts more. A student that is deeper than its teacher gets the
+   * pairs of {@link #uniform()}.
+   *
+   * @return the mapping: 3 on 12 layers gives 0 to 3, 4 to 7 and 8 to 11
+   * @see <a href="https://arxiv.org/abs/2002.02925">Xu et al., BERT-of-Theseus, 2020</a>
+   */
+  static LayerMapping manyToOne() {
+    return (students, teachers) ->
+        students > teachers
+            ? uniform().pairs(students, teachers)
+            : IntStream.range(0, students)
+                .boxed()
+                .flatMap(
+                    i ->
+                        IntStream.range(
+                                (int) ((long) i * teachers / students),
+                                (int) ((i + 1L) * teachers / students))
+                            .mapToObj(j -> new LayerPair(i, j)))
+                .toList();
+  }
+
+  /**
+   * Draws, anew at each step, as many different teacher layers as the student has layers, and pairs
+   * them in order. Over a run all teacher layers are seen, at the price of one pair a student
+   * layer.
+   *
+   * <p>The draw depends on the run's seed and the step alone: a resumed run draws the same layers,
+   * and all losses of a step the same pairs. A student that is deeper than its teacher has the
+   * roles swapped: each teacher layer teaches one drawn student layer.
+   *
+   * @return the mapping; it may give every pair {@code i <- j} that leaves enough layers before and
+   *     after for the others
+   * @see <a href="https://arxiv.org/abs/2109.10164">Haidar et al., RAIL-KD: Random Intermediate
+   *     Layer Mapping for Knowledge Distillation, 2022</a>, which draws once an epoch: {@link
+   *     #randomEachEpoch()}
+   */
+  static LayerMapping random() {
+    return new RandomMapping(false);
+  }
+
+  /**
+   * Draws as {@link #random()} does, but anew at each epoch, as the paper does.
+   *
+   * @return the mapping
+   * @see <a href="https://arxiv.org/abs/2109.10164">Haidar et al., RAIL-KD: Random Intermediate
+   *     Layer Mapping for Knowledge Distillation, 2022</a>
+   */
+  static LayerMapping randomEachEpoch() {
+    return new RandomMapping(true);
+  }
+
+  /**
+   * Pairs every student layer with every teacher layer and learns, with the student, how much each
+   * teacher layer counts.
+   *
+   * <pre>{@code
+   * mean_i Σ_j a_ij · distance(i, j),  a_i = softmax_j(w_i)
+   * }</pre>
+   *
+   * <p>The weights {@code w} start at 0, which is the mean over all pairs, and each loss learns its
+   * own. In ALP-KD and in Show, Attend and Distill the shares come from comparing features; here
+   * they are free parameters, the same for all rows, which needs no projections and works for every
+   * loss on layers. Nothing holds the shares apart: gradients move them to the teacher layers that
+   * the student matches most easily, which need not be those that teach most. Where that happens,
+   * use {@link #earthMovers()}, which must serve every teacher layer, or {@link #manyToOne()}.
+   *
+   * <p>Costs a distance for each pair, and a projector for each where widths differ.
+   *
+   * @return the mapping
+   * @see <a href="https://arxiv.org/abs/2012.14022">Passban et al., ALP-KD: Attention-Based Layer
+   *     Projection for Knowledge Distillation, 2021</a>
+   * @see <a href="https://arxiv.org/abs/2102.02973">Ji et al., Show, Attend and Distill: Knowledge
+   *     Distillation via Attention-based Feature Matching, 2021</a>
+   */
+  static LayerMapping learned() {
+    return new AllPairs(LayerWeighting.LEARNED);
+  }
+
+  /**
+   * Pairs every student layer with every teacher layer and weights the pairs by the flow of the
+   * earth mover's distance, solved exactly at each step.
+   *
+   * <pre>{@code
+   * Σ_ij f_ij · distance(i, j),
+   * f = argmin Σ_ij f_ij · distance(i, j)  with  Σ_j f_ij = 1/N,  Σ_i f_ij = 1/M,  f >= 0
+   * }</pre>
+   *
+   * <p>The flow is a constant for the gradient. Every layer of both models takes part with the same
+   * mass; the paper also shifts mass towards layers of low cost from step to step, which is left
+   * out: a layer of no cost would lose its mass for good, and the value of a batch would depend on
+   * the batches before it. When a step is accumulated from several batches each has a flow of its
+   * own, so the sum is not the value of one large batch.
+   *
+   * <p>Costs a distance for each pair, a projector for each where widths differ, and one transfer
+   * of the distances to the host a batch.
+   *
+   * @return the mapping
+   * @see <a href="https://arxiv.org/abs/2010.06133">Li et al., BERT-EMD: Many-to-Many Layer Mapping
+   *     for BERT Compression with Earth Mover's Distance, 2020</a>
+   */
+  static LayerMapping earthMovers() {
+    return new AllPairs(LayerWeighting.EARTH_MOVERS_DISTANCE);
+  }
+
+  /**
    * Names layers that have no names of their own.
    *
    * @param layers the number of layers; at least 0

@@ -11,7 +11,7 @@ public enum LayerWeighting {
   LEARNED,
   /**
    * The flow of the earth mover's distance between the layers, with the distances of the pairs as
-   * cost, found anew at each step.
+   * cost, found anew for each batch. All layers that occur in a pair have the same mass.
    *
    * @see <a href="https://arxiv.org/abs/2010.06133">Li et al., BERT-EMD, 2020</a>
    */

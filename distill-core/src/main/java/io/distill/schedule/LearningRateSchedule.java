@@ -35,7 +35,7 @@ public interface LearningRateSchedule {
    */
   static LearningRateSchedule linear(double last) {
     check("last", last);
-    return progress -> 1 + (last - 1) * progress.fraction();
+    return progress -> Curves.linear(1, last, progress.fraction());
   }
 
   /**
@@ -48,7 +48,7 @@ public interface LearningRateSchedule {
    */
   static LearningRateSchedule cosine(double last) {
     check("last", last);
-    return progress -> last + (1 - last) * (1 + StrictMath.cos(Math.PI * progress.fraction())) / 2;
+    return progress -> Curves.cosine(1, last, progress.fraction());
   }
 
   /**

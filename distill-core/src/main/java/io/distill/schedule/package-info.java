@@ -1,4 +1,4 @@
-/** Pure functions of training progress: temperature, learning rate. */
+/** Pure functions of training progress: temperature, learning rate, loss weights. */
 @NullMarked
 package io.distill.schedule;
 

@@ -33,6 +33,14 @@ public interface TrainingListener {
   default void onStep(Step event) {}
 
   /**
+   * The gradients of the terms of the loss have been compared; before {@link #onStep} of the same
+   * step. Not told if the loss has one term only.
+   *
+   * @param event how strongly each term pulls at the student
+   */
+  default void onGradientScales(GradientScales event) {}
+
+  /**
    * All rows have been seen once more.
    *
    * @param event the mean losses of the epoch, and validation metrics
@@ -71,8 +79,11 @@ public interface TrainingListener {
    * @param loss the weighted sum of the terms
    * @param terms the value of each term before weighting, by name
    * @param learningRate the learning rate of the step
-   * @param temperature the run's temperature at the step
+   * @param temperature the run's temperature at the step; if it differs row by row or is learned,
+   *     its mean over the rows of the step, and NaN if no term read it
    * @param gradientNorm the L2 norm of all gradients before clipping
+   * @param gradientNorms the L2 norm of the gradient of each weighted term in the student's
+   *     parameters, over the first batch of the step, by name; empty where it was not measured
    * @param rows the number of rows of the step
    */
   record Step(
@@ -82,20 +93,25 @@ public interface TrainingListener {
       double learningRate,
       double temperature,
       double gradientNorm,
+      Map<String, Double> gradientNorms,
       int rows) {
     /**
-     * Copies the map.
+     * Copies the maps.
      *
      * @param progress where the run stands
      * @param loss the weighted sum of the terms
      * @param terms the value of each term before weighting, by name
      * @param learningRate the learning rate of the step
-     * @param temperature the run's temperature at the step
+     * @param temperature the run's temperature at the step; if it differs row by row or is learned,
+     *     its mean over the rows of the step, and NaN if no term read it
      * @param gradientNorm the L2 norm of all gradients before clipping
+     * @param gradientNorms the L2 norm of the gradient of each weighted term in the student's
+     *     parameters, over the first batch of the step, by name; empty where it was not measured
      * @param rows the number of rows of the step
      */
     public Step {
       terms = EventMaps.copy(terms);
+      gradientNorms = EventMaps.copy(gradientNorms);
     }
   }
 
@@ -107,7 +123,7 @@ public interface TrainingListener {
    * @param loss the mean weighted loss over the rows
    * @param terms the mean value of each term before weighting, by name
    * @param learningRate the learning rate of the last step
-   * @param temperature the run's temperature at the last step
+   * @param temperature the run's temperature at the last step, as in {@link Step}
    * @param metrics what the validation set gave: {@code accuracy} if it has labels, {@code
    *     agreement} with the teacher if it gives logits; empty without a validation set
    * @param seconds the time since the run's first step
@@ -129,7 +145,7 @@ public interface TrainingListener {
      * @param loss the mean weighted loss over the rows
      * @param terms the mean value of each term before weighting, by name
      * @param learningRate the learning rate of the last step
-     * @param temperature the run's temperature at the last step
+     * @param temperature the run's temperature at the last step, as in {@link Step}
      * @param metrics what the validation set gave: {@code accuracy} if it has labels, {@code
      *     agreement} with the teacher if it gives logits; empty without a validation set
      * @param seconds the time since the run's first step

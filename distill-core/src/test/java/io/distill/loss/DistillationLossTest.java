@@ -12,6 +12,7 @@ import io.distill.internal.NativeEngine;
 import io.distill.mapping.LayerMapping;
 import io.distill.schedule.Progress;
 import io.distill.schedule.TemperatureSchedule;
+import io.distill.schedule.WeightSchedule;
 import io.distill.signal.SignalKind;
 import io.distill.signal.SignalWidths;
 import io.distill.signal.Signals;
@@ -19,7 +20,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Set;
-import java.util.function.ToDoubleFunction;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -143,7 +143,7 @@ class DistillationLossTest {
 
   @Test
   void nullArguments_areNamed() {
-    assertNamed("weight", () -> ONE.weighted((ToDoubleFunction<Progress>) null));
+    assertNamed("weight", () -> ONE.weighted((WeightSchedule) null));
     assertNamed("other", () -> ONE.plus(null));
     assertNamed("name", () -> ONE.named(null));
     assertNamed("temperature", () -> ONE.atTemperature((TemperatureSchedule) null));
@@ -208,6 +208,15 @@ class DistillationLossTest {
     assertThatThrownBy(() -> new LossTerm("", progress -> 1, ONE))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("name must not be blank");
+  }
+
+  @Test
+  void warmUp_scalesTheWeightOfEveryTerm() {
+    DistillationLoss loss = ONE.plus(TEN.weighted(0.5)).warmUp(4);
+    assertThat(weights(loss, new Progress(0, 0, 9, 0))).containsExactly(0.25, 0.125);
+    assertThat(weights(loss, new Progress(3, 8, 9, 0))).containsExactly(1.0, 0.5);
+    assertThat(weights(ONE.warmUpSteps(8).weighted(4), new Progress(0, 3, 9, 0)))
+        .containsExactly(2.0);
   }
 
   @Test

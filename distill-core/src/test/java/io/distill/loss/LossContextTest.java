@@ -20,6 +20,7 @@ import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
@@ -310,7 +311,23 @@ class LossContextTest {
     LossContext context = context(2).temperature(at -> 3).build();
     assertThat(context.temperatures().getShape()).isEqualTo(new Shape());
     assertThat(context.temperatures().getFloat()).isEqualTo(3);
-    LossContext byRow = context.atTemperatures(manager.create(new float[] {1, 2}, new Shape(2, 1)));
+    NDArray one = manager.create(new float[] {1, 2}, new Shape(2, 1));
+    AtomicInteger asked = new AtomicInteger();
+    LossContext byRow =
+        context(2)
+            .temperature(
+                new RowRule(
+                    batch -> {
+                      asked.incrementAndGet();
+                      return one;
+                    }),
+                LossState.none())
+            .build();
+    assertThat(byRow.meanOverRows(array(1, 3)).getFloat()).isEqualTo(2);
+    assertThat(asked).as("nobody has read it").hasValue(0);
+    assertThat(byRow.withState(LossState.none()).temperatures()).isSameAs(one);
+    assertThat(byRow.temperatures()).isSameAs(one);
+    assertThat(asked).as("shared by all terms of the batch").hasValue(1);
     assertThat(byRow.temperatures().toFloatArray()).containsExactly(1, 2);
     assertThatThrownBy(byRow::temperature)
         .isInstanceOf(DistillationException.class)
@@ -318,24 +335,38 @@ class LossContextTest {
             "temperature must be one number for this loss but differs row by row or is learned;"
                 + " read temperatures() in the loss, or give it a temperature schedule");
     assertThat(byRow.scoped(at -> 5, null).temperature()).isEqualTo(5);
-    assertThatThrownBy(() -> context.atTemperatures(array(1, 2)))
+    LossContext wrong =
+        context(2).temperature(new RowRule(batch -> array(1, 2)), LossState.none()).build();
+    assertThatThrownBy(wrong::temperatures)
         .hasMessage(
             "temperatures must have shape () or (2, 1) but had (2); give one temperature for all"
                 + " rows or one a row");
   }
 
   @Test
-  void temperatureOfARow_isThatOfItsTokens() {
-    NDArray labels = manager.create(new long[] {0, 1, -1, 0, 1, 1}, new Shape(2, 3));
+  void temperatureRule_looksAtEachTokenAsAtARow() {
+    NDArray labels = manager.create(new long[] {0, 1, -1, 0, 5, 6}, new Shape(2, 3));
     Signals signals = Signals.builder().logits(manager.ones(new Shape(2, 3, 4))).build();
+    RowTemperature byLabel =
+        new RowRule(batch -> batch.labels().toType(DataType.FLOAT32, true).reshape(-1, 1));
     LossContext tokens =
         LossContext.builder(signals, signals)
             .labels(labels)
+            .temperature(byLabel, LossState.none())
             .build()
-            .atTemperatures(manager.create(new float[] {1, 2}, new Shape(2, 1)))
             .tokens();
     assertThat(tokens.temperatures().getShape()).isEqualTo(new Shape(3, 1));
-    assertThat(tokens.temperatures().toFloatArray()).containsExactly(1, 2, 2);
+    assertThat(tokens.temperatures().toFloatArray()).containsExactly(1, 5, 6);
+    RowTemperature one = new RowRule(batch -> manager.create(3f));
+    assertThat(
+            LossContext.builder(signals, signals)
+                .labels(labels)
+                .temperature(one, LossState.none())
+                .build()
+                .tokens()
+                .temperatures()
+                .getFloat())
+        .isEqualTo(3);
   }
 
   @Test

@@ -4,13 +4,25 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.within;
 
+import ai.djl.Device;
+import ai.djl.Model;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.SequentialBlock;
+import ai.djl.nn.core.Linear;
 import io.distill.DistillationResult;
 import io.distill.Distiller;
+import io.distill.data.Batch;
 import io.distill.data.TextDataset;
 import io.distill.data.TextExample;
+import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
+import io.distill.internal.NativeEngine;
 import io.distill.loss.DistillationLoss;
 import io.distill.signal.SignalKind;
+import io.distill.signal.Signals;
 import io.distill.student.Student;
 import io.distill.teacher.Teacher;
 import java.io.IOException;
@@ -18,6 +30,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
@@ -103,6 +116,101 @@ class EventsTest {
     assertThat(teacher.rowsAsked).hasValue(52);
   }
 
+  /** Says of each of a row's tokens, of which there is one here, what another teacher says. */
+  private record TokenTeacher(RuleTeacher inside) implements Teacher {
+    @Override
+    public Signals signals(Batch batch, Set<SignalKind> asked) {
+      return inside
+          .signals(batch, asked)
+          .map(array -> array.reshape(array.getShape().get(0), 1, array.getShape().get(1)));
+    }
+
+    @Override
+    public Set<SignalKind> provides() {
+      return inside.provides();
+    }
+
+    @Override
+    public Optional<Tokenizer> tokenizer() {
+      return inside.tokenizer();
+    }
+
+    @Override
+    public List<String> classNames() {
+      return inside.classNames();
+    }
+
+    @Override
+    public Device device() {
+      return inside.device();
+    }
+  }
+
+  @Test
+  void teacherOfTokens_isAskedInEveryStep_andNotAboutAgreement() {
+    RuleTeacher teacher = RuleTeacher.echo();
+    DistillationLoss loss =
+        context ->
+            context.meanOverRows(
+                context
+                    .student()
+                    .logits()
+                    .sub(context.teacher().logits().squeeze(1))
+                    .square()
+                    .sum(new int[] {1}));
+    TinyRuns.Events events = new TinyRuns.Events();
+    Distiller.builder()
+        .teacher(new TokenTeacher(teacher))
+        .student(TinyRuns.perceptron())
+        .loss(loss)
+        .epochs(2)
+        .validation(DATA)
+        .listener(events)
+        .fit(DATA)
+        .close();
+    // 2 rows by the check, 10 by each of the two passes that were given up, and 10 an epoch
+    assertThat(teacher.rowsAsked).hasValue(42);
+    assertThat(events.all).noneMatch(TrainingListener.TeacherPass.class::isInstance);
+    assertThat(events.epochs.get(1).metrics()).containsOnlyKeys("accuracy");
+    Map<String, float[]> remembered = TinyRuns.train(TinyRuns.recipe().epochs(2), DATA);
+    Map<String, float[]> asked =
+        TinyRuns.train(
+            Distiller.builder()
+                .teacher(new TokenTeacher(teacher))
+                .student(TinyRuns.perceptron())
+                .loss(loss)
+                .epochs(2),
+            DATA);
+    assertThat(asked).usingRecursiveComparison().isEqualTo(remembered);
+  }
+
+  @Test
+  void studentOfTokens_isNotTriedOnTheValidationSet() {
+    try (Model student = Model.newInstance("tokens", Device.cpu(), NativeEngine.NAME)) {
+      student.setBlock(
+          new SequentialBlock()
+              .add(Linear.builder().setUnits(3).build())
+              .add(
+                  list -> {
+                    NDArray logits = list.singletonOrThrow().reshape(-1, 1, 3);
+                    logits.setName("logits");
+                    return new NDList(logits);
+                  }));
+      student.getBlock().initialize(student.getNDManager(), DataType.FLOAT32, new Shape(1, 3));
+      TinyRuns.Events events = new TinyRuns.Events();
+      Distiller.builder()
+          .teacher(Teacher.none())
+          .student(student)
+          .loss(TinyRuns.alone(context -> context.student().logits().square().mean()))
+          .validation(DATA)
+          .steps(1)
+          .listener(events)
+          .fit(DATA)
+          .close();
+      assertThat(events.epochs.get(0).metrics()).isEmpty();
+    }
+  }
+
   @Test
   void steps_thatAreNoMultipleOfAnEpoch_endInTheMiddleOfOne() {
     TinyRuns.Events events = new TinyRuns.Events();
@@ -180,7 +288,7 @@ class EventsTest {
     }
     Map<String, Double> terms = new HashMap<>(Map.of("a", 1.0));
     TrainingListener.Step step =
-        new TrainingListener.Step(events.steps.get(0).progress(), 1, terms, 1, 1, 1, 1);
+        new TrainingListener.Step(events.steps.get(0).progress(), 1, terms, 1, 1, 1, terms, 1);
     terms.clear();
     assertThat(step.terms()).containsExactly(Map.entry("a", 1.0));
   }

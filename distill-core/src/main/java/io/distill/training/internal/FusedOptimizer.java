@@ -39,6 +39,12 @@ public final class FusedOptimizer implements AutoCloseable {
         return norm
       """;
 
+  private static final String NORM =
+      """
+      def norm(self, grads: List[Tensor]) -> float:
+        return float(torch.linalg_vector_norm(torch.stack(torch._foreach_norm(grads))))
+      """;
+
   /** Multiplying or subtracting would keep NaN; this writes zeros. */
   private static final String ZERO =
       """
@@ -111,6 +117,7 @@ public final class FusedOptimizer implements AutoCloseable {
   private final LoadedModule module;
   private final NDManager manager;
   private final Map<String, NDArray> state = new LinkedHashMap<>();
+  private final Map<String, NDArray> gradients = new LinkedHashMap<>();
 
   /** Lists and counter, handed over by reference at each step. */
   private final List<IValue> fixed = new ArrayList<>();
@@ -129,6 +136,7 @@ public final class FusedOptimizer implements AutoCloseable {
         LoadedModule.load(
             ScriptModule.builder(recipe.getClass().getSimpleName())
                 .method(CLIP)
+                .method(NORM)
                 .method(ZERO)
                 .method(adam ? ADAM_W : SGD)
                 .method(adam ? ADAM_W_STEP : SGD_STEP)
@@ -136,7 +144,6 @@ public final class FusedOptimizer implements AutoCloseable {
             device,
             false);
     this.manager = NativeEngine.newManager(device);
-    Map<String, NDArray> gradients = new LinkedHashMap<>();
     parameters.forEach((name, array) -> gradients.put(name, gradient((PtNDArray) array)));
     NDArray counter = manager.zeros(new Shape());
     IValue all = list(gradients.values());
@@ -230,6 +237,22 @@ public final class FusedOptimizer implements AutoCloseable {
       return norm.toDouble();
     } finally {
       scalars.forEach(IValue::close);
+    }
+  }
+
+  /**
+   * Measures the gradients of some parameters and zeroes all gradients, as if the backward pass had
+   * not been.
+   *
+   * @param names the names of the parameters, at least one
+   * @return the L2 norm of their gradients
+   */
+  public double measure(Collection<String> names) {
+    try (IValue some = list(names.stream().map(gradients::get).toList());
+        IValue norm = module.run("norm", some)) {
+      return norm.toDouble();
+    } finally {
+      module.run("zero", fixed.get(0)).close();
     }
   }
 

@@ -7,21 +7,29 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.Shape;
+import com.google.common.collect.Sets;
+import io.distill.exception.DistillationException;
 import io.distill.loss.LossSetup;
 import io.distill.loss.LossState;
 import io.distill.loss.LossTerm;
+import io.distill.loss.RowTemperature;
 import io.distill.mapping.LayerMapping;
 import io.distill.model.WeightInitializer;
 import io.distill.signal.SignalWidths;
+import io.distill.signal.Signals;
 import io.distill.torchscript.HostTensor;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /** The learned parameters that the terms of a loss declare; they live and die with the run. */
 final class LossParameters {
+
+  /** Owns what the run's temperature declares; no term has a blank name. */
+  static final String RUN = "";
 
   private final Map<String, NDArray> parameters = new LinkedHashMap<>();
   private final Map<String, NDArray> buffers = new LinkedHashMap<>();
@@ -32,49 +40,105 @@ final class LossParameters {
 
   private LossParameters() {}
 
-  static LossParameters declare(
+  /** What the terms of a loss, and the run's temperature, have declared; still in Java memory. */
+  static final class Declared {
+    private final Map<String, Declarations> byOwner = new LinkedHashMap<>();
+    private final Map<String, List<String>> problems = new LinkedHashMap<>();
+    private final List<DistillationException> causes = new ArrayList<>();
+
+    /** Returns what terms cannot run with, by message: the names of the terms. */
+    Map<String, List<String>> problems() {
+      return problems;
+    }
+
+    /** Returns the exceptions behind the problems. */
+    List<DistillationException> causes() {
+      return causes;
+    }
+
+    /** Makes the arrays. */
+    LossParameters allocate(NDManager manager) {
+      LossParameters all = new LossParameters();
+      byOwner.forEach(
+          (owner, declared) -> {
+            all.parametersByTerm.put(owner, own(owner, declared.learned, all.parameters, manager));
+            all.buffersByTerm.put(owner, own(owner, declared.kept, all.buffers, manager));
+          });
+      all.parameters.values().forEach(array -> array.setRequiresGradient(true));
+      return all;
+    }
+  }
+
+  /** What one owner has declared. */
+  private static final class Declarations {
+    private final Map<String, HostTensor> learned = new LinkedHashMap<>();
+    private final Map<String, HostTensor> kept = new LinkedHashMap<>();
+    private boolean ownLayers;
+  }
+
+  /**
+   * Lets all terms declare what they need.
+   *
+   * @param temperature the run's temperature, if it declares something
+   */
+  static Declared declare(
       List<LossTerm> terms,
+      @Nullable RowTemperature temperature,
       SignalWidths student,
       SignalWidths teacher,
       LayerMapping mapping,
       int rows,
-      long seed,
-      NDManager manager) {
-    LossParameters all = new LossParameters();
+      long seed) {
+    Declared all = new Declared();
     WeightInitializer initializer = new WeightInitializer(seed);
     for (LossTerm term : terms) {
-      Map<String, HostTensor> learned = new LinkedHashMap<>();
-      Map<String, HostTensor> kept = new LinkedHashMap<>();
-      term.loss()
-          .prepare(
-              new Setup(term.name(), student, teacher, mapping, rows, initializer, learned, kept));
-      all.parametersByTerm.put(term.name(), own(term, learned, all.parameters, manager));
-      all.buffersByTerm.put(term.name(), own(term, kept, all.buffers, manager));
-      all.parametersByTerm
-          .getOrDefault(term.name(), Map.of())
-          .values()
-          .forEach(array -> array.setRequiresGradient(true));
+      Declarations own = new Declarations();
+      all.byOwner.put(term.name(), own);
+      try {
+        term.loss()
+            .prepare(new Setup(term.name(), student, teacher, mapping, rows, initializer, own));
+        if (!own.ownLayers) {
+          checkLayers(term, student, teacher, mapping);
+        }
+      } catch (DistillationException e) {
+        all.problems
+            .computeIfAbsent(requireNonNull(e.getMessage()), message -> new ArrayList<>())
+            .add(term.name());
+        all.causes.add(e);
+      }
+    }
+    if (temperature != null) {
+      Declarations own = new Declarations();
+      all.byOwner.put(RUN, own);
+      temperature.prepare(new Setup(RUN, student, teacher, mapping, rows, initializer, own));
     }
     return all;
   }
 
+  /** Also for losses that declare nothing and so do not ask for their pairs. */
+  private static void checkLayers(
+      LossTerm term, SignalWidths student, SignalWidths teacher, LayerMapping mapping) {
+    if (!Sets.intersection(term.loss().requires(), Signals.LAYERED).isEmpty()
+        && !student.layerNames().isEmpty()
+        && !teacher.layerNames().isEmpty()) {
+      requireNonNull(mapping.checkedCandidates(student.layerNames(), teacher.layerNames()));
+    }
+  }
+
   private static Map<String, NDArray> own(
-      LossTerm term,
-      Map<String, HostTensor> declared,
-      Map<String, NDArray> all,
-      NDManager manager) {
+      String owner, Map<String, HostTensor> declared, Map<String, NDArray> all, NDManager manager) {
     Map<String, NDArray> own = new LinkedHashMap<>();
     declared.forEach(
         (name, tensor) -> {
           NDArray array = tensor.toArray(manager);
           own.put(name, array);
-          all.put(qualified(term.name(), name), array);
+          all.put(qualified(owner, name), array);
         });
     return own;
   }
 
-  private static String qualified(String term, String name) {
-    return "loss." + term + "." + name;
+  private static String qualified(String owner, String name) {
+    return owner.equals(RUN) ? "run.temperature." + name : "loss." + owner + "." + name;
   }
 
   /** Returns all parameters by a name that no student parameter has. */
@@ -142,33 +206,33 @@ final class LossParameters {
       LayerMapping layerMapping,
       int rows,
       WeightInitializer initializer,
-      Map<String, HostTensor> learned,
-      Map<String, HostTensor> kept)
+      Declarations declarations)
       implements LossSetup {
 
     @Override
     public LossSetup onLayers(LayerMapping other) {
-      return new Setup(term, student, teacher, other, rows, initializer, learned, kept);
+      declarations.ownLayers = true;
+      return new Setup(term, student, teacher, other, rows, initializer, declarations);
     }
 
     @Override
     public void parameter(String name, Shape shape) {
-      declare(learned, name, shape, drawn(name, shape));
+      declare(declarations.learned, name, shape, drawn(name, shape));
     }
 
     @Override
     public void parameter(String name, Shape shape, float value) {
-      declare(learned, name, shape, constant(name, shape, value));
+      declare(declarations.learned, name, shape, constant(name, shape, value));
     }
 
     @Override
     public void buffer(String name, Shape shape) {
-      declare(kept, name, shape, drawn(name, shape));
+      declare(declarations.kept, name, shape, drawn(name, shape));
     }
 
     @Override
     public void buffer(String name, Shape shape, float value) {
-      declare(kept, name, shape, constant(name, shape, value));
+      declare(declarations.kept, name, shape, constant(name, shape, value));
     }
 
     private Supplier<HostTensor> drawn(String name, Shape shape) {
@@ -191,7 +255,8 @@ final class LossParameters {
           name,
           shape);
       checkArgument(
-          !(declared == kept ? learned : kept).containsKey(name),
+          !(declared == declarations.kept ? declarations.learned : declarations.kept)
+              .containsKey(name),
           "%s must be a parameter or a buffer but was declared as both",
           name);
       if (before == null) {

@@ -3,7 +3,6 @@ package io.distill.training.internal;
 import static java.util.Objects.requireNonNull;
 
 import ai.djl.ndarray.NDManager;
-import com.google.common.collect.Sets;
 import io.distill.data.BatchSource;
 import io.distill.data.DistillationDataset;
 import io.distill.data.Tokenizer;
@@ -46,6 +45,7 @@ final class PreFlight {
   private final List<String> problems = new ArrayList<>();
   private final List<RuntimeException> causes = new ArrayList<>();
   private boolean classNamesDiffer;
+  private boolean studentLogitsAreRows = true;
 
   private PreFlight(Recipe recipe, DistillationDataset dataset) {
     this.recipe = recipe;
@@ -57,8 +57,8 @@ final class PreFlight {
       DeployableModel student,
       BatchSource studentInputs,
       @Nullable BatchSource teacherInputs,
-      SignalWidths studentWidths,
-      SignalWidths teacherWidths) {}
+      boolean studentLogitsAreRows,
+      LossParameters.Declared declared) {}
 
   static Cleared check(Recipe recipe, DistillationDataset dataset) {
     return new PreFlight(recipe, dataset).run();
@@ -73,7 +73,7 @@ final class PreFlight {
     boolean teacherFits = checkTeacher();
     checkLabels();
     checkValidation();
-    boolean needsTeacher = !recipe.loss().requiresOfTeacher().isEmpty();
+    boolean needsTeacher = !recipe.requiresOfTeacher().isEmpty();
     BatchSource teacherInputs =
         needsTeacher
             ? attempt(() -> inputs("teacher", recipe.teacher().tokenizer().orElse(null)))
@@ -117,8 +117,7 @@ final class PreFlight {
   private Cleared checkStudent(
       DeployableModel student, @Nullable BatchSource teacherInputs, SignalWidths teacherWidths) {
     int before = problems.size();
-    Set<SignalKind> missing =
-        missing(recipe.loss().requiresOfStudent(), student.model().provides());
+    Set<SignalKind> missing = missing(recipe.requiresOfStudent(), student.model().provides());
     if (!missing.isEmpty()) {
       problems.add(
           "student must give "
@@ -149,20 +148,28 @@ final class PreFlight {
             : attempt(() -> probeStudent(student.model(), studentInputs));
     SignalWidths studentWidths = probed == null ? SignalWidths.of(Signals.none()) : probed;
     checkClasses(studentWidths, teacherWidths);
-    if (problems.isEmpty()
-        && !Sets.intersection(recipe.loss().requires(), Signals.LAYERED).isEmpty()
-        && !teacherWidths.layerNames().isEmpty()
-        && !studentWidths.layerNames().isEmpty()) {
-      attempt(
-          () ->
-              recipe
-                  .layerMapping()
-                  .checkedCandidates(studentWidths.layerNames(), teacherWidths.layerNames()));
-    }
     if (!problems.isEmpty()) {
       throw failure();
     }
-    return new Cleared(student, studentInputs, teacherInputs, studentWidths, teacherWidths);
+    LossParameters.Declared declared =
+        LossParameters.declare(
+            recipe.terms(),
+            recipe.rowTemperature(),
+            studentWidths,
+            teacherWidths,
+            recipe.layerMapping(),
+            dataset.size(),
+            recipe.seed());
+    declared.problems().forEach((message, names) -> problems.add(term(names) + ": " + message));
+    causes.addAll(declared.causes());
+    if (!problems.isEmpty()) {
+      throw failure();
+    }
+    return new Cleared(student, studentInputs, teacherInputs, studentLogitsAreRows, declared);
+  }
+
+  private static String term(List<String> names) {
+    return (names.size() == 1 ? "loss term '" : "loss terms '") + String.join("', '", names) + "'";
   }
 
   private boolean sameTokenizer(DeployableModel student) {
@@ -185,7 +192,7 @@ final class PreFlight {
   private boolean checkTeacher() {
     int before = problems.size();
     Teacher teacher = recipe.teacher();
-    Set<SignalKind> missing = missing(recipe.loss().requiresOfTeacher(), teacher.provides());
+    Set<SignalKind> missing = missing(recipe.requiresOfTeacher(), teacher.provides());
     if (!missing.isEmpty()) {
       problems.add(
           "teacher must give "
@@ -321,8 +328,8 @@ final class PreFlight {
   private void checkClasses(SignalWidths student, SignalWidths teacher) {
     boolean compared =
         !classNamesDiffer
-            && recipe.loss().requiresOfTeacher().contains(SignalKind.LOGITS)
-            && recipe.loss().requiresOfStudent().contains(SignalKind.LOGITS);
+            && recipe.requiresOfTeacher().contains(SignalKind.LOGITS)
+            && recipe.requiresOfStudent().contains(SignalKind.LOGITS);
     if (compared
         && teacher.classes().isPresent()
         && student.classes().isPresent()
@@ -375,8 +382,8 @@ final class PreFlight {
       Signals signals =
           recipe
               .teacher()
-              .signals(inputs.batch(manager, probeRows(inputs)), recipe.loss().requiresOfTeacher());
-      requireKinds("teacher", recipe.loss().requiresOfTeacher(), signals);
+              .signals(inputs.batch(manager, probeRows(inputs)), recipe.requiresOfTeacher());
+      requireKinds("teacher", recipe.requiresOfTeacher(), signals);
       return SignalWidths.of(signals);
     }
   }
@@ -385,10 +392,11 @@ final class PreFlight {
     try (NDManager manager = NativeEngine.newManager(model.device())) {
       Signals signals =
           model.forward(
-              inputs.batch(manager, probeRows(inputs)).inputs(),
-              recipe.loss().requiresOfStudent(),
-              false);
-      requireKinds("student", recipe.loss().requiresOfStudent(), signals);
+              inputs.batch(manager, probeRows(inputs)).inputs(), recipe.requiresOfStudent(), false);
+      requireKinds("student", recipe.requiresOfStudent(), signals);
+      studentLogitsAreRows =
+          !signals.kinds().contains(SignalKind.LOGITS)
+              || signals.logits().getShape().dimension() == 2;
       return SignalWidths.of(signals);
     }
   }

@@ -1,26 +1,41 @@
 package io.distill.training.internal;
 
 import ai.djl.Device;
+import com.google.common.collect.Sets;
 import io.distill.data.DistillationDataset;
 import io.distill.loss.DistillationLoss;
+import io.distill.loss.LossTerm;
+import io.distill.loss.RowTemperature;
 import io.distill.mapping.LayerMapping;
 import io.distill.schedule.LearningRateSchedule;
 import io.distill.schedule.TemperatureSchedule;
+import io.distill.signal.SignalKind;
 import io.distill.student.Student;
 import io.distill.teacher.Teacher;
 import io.distill.training.Optimizer;
 import io.distill.training.TrainingListener;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** Everything that defines a run besides its data; exactly one of epochs and steps is set. */
+/**
+ * Everything that defines a run besides its data; exactly one of epochs and steps is set.
+ *
+ * @param rowTemperature if present, the run's temperature instead of the schedule
+ * @param gradientNormSteps each so many steps the gradients of the terms are compared; 0 never;
+ *     empty for the first step of each epoch
+ */
 public record Recipe(
     Teacher teacher,
     Student student,
     DistillationLoss loss,
     TemperatureSchedule temperature,
+    @Nullable RowTemperature rowTemperature,
     LayerMapping layerMapping,
     OptionalInt epochs,
     OptionalLong steps,
@@ -31,11 +46,40 @@ public record Recipe(
     LearningRateSchedule learningRateSchedule,
     long seed,
     Device device,
+    OptionalInt gradientNormSteps,
     List<TrainingListener> listeners,
     @Nullable DistillationDataset validation) {
 
   /** Copies the list. */
   public Recipe {
     listeners = List.copyOf(listeners);
+  }
+
+  /** Returns what the student must say for the loss and the run's temperature. */
+  Set<SignalKind> requiresOfStudent() {
+    return Sets.union(
+            loss.requiresOfStudent(),
+            rowTemperature == null ? Set.of() : rowTemperature.requiresOfStudent())
+        .immutableCopy();
+  }
+
+  /** Returns what the teacher must say for the loss and the run's temperature. */
+  Set<SignalKind> requiresOfTeacher() {
+    return Sets.union(
+            loss.requiresOfTeacher(),
+            rowTemperature == null ? Set.of() : rowTemperature.requiresOfTeacher())
+        .immutableCopy();
+  }
+
+  /** Returns the terms of the loss; a name that comes again gets a number. */
+  List<LossTerm> terms() {
+    Map<String, Integer> seen = new HashMap<>();
+    List<LossTerm> distinct = new ArrayList<>();
+    for (LossTerm term : loss.terms()) {
+      int count = seen.merge(term.name(), 1, Integer::sum);
+      distinct.add(
+          count == 1 ? term : new LossTerm(term.name() + "#" + count, term.weight(), term.loss()));
+    }
+    return distinct;
   }
 }

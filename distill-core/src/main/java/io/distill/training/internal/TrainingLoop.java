@@ -18,8 +18,10 @@ import io.distill.exception.NonFiniteLossException;
 import io.distill.internal.HostMemoryScope;
 import io.distill.internal.NativeEngine;
 import io.distill.loss.LossContext;
+import io.distill.loss.LossSetup;
 import io.distill.loss.LossState;
 import io.distill.loss.LossTerm;
+import io.distill.loss.RowTemperature;
 import io.distill.model.DeployableModel;
 import io.distill.model.RowSignals;
 import io.distill.model.SignalModel;
@@ -27,16 +29,20 @@ import io.distill.schedule.Progress;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import io.distill.teacher.Teacher;
+import io.distill.training.GradientScales;
 import io.distill.training.TrainingListener;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The way of a batch: rows, teacher (or what it said before), student, loss, backward, clip and
@@ -48,6 +54,8 @@ public final class TrainingLoop {
   private static final long TEACHER_MEMORY_BYTES = 1L << 30;
 
   private static final double NANOS = 1e9;
+
+  private static final Logger LOGGER = LoggerFactory.getLogger(GradientScales.class);
 
   /** libtorch has one random state a process; a draw must not mix with another run's. */
   private static final Object RANDOM_STATE = new Object();
@@ -62,7 +70,7 @@ public final class TrainingLoop {
     this.recipe = recipe;
     this.dataset = dataset;
     this.events = new Events(recipe.listeners());
-    this.terms = distinctNames(recipe.loss().terms());
+    this.terms = recipe.terms();
   }
 
   /** Runs a recipe on data. */
@@ -77,31 +85,12 @@ public final class TrainingLoop {
     }
   }
 
-  private static List<LossTerm> distinctNames(List<LossTerm> terms) {
-    Map<String, Integer> seen = new LinkedHashMap<>();
-    List<LossTerm> distinct = new ArrayList<>();
-    for (LossTerm term : terms) {
-      int count = seen.merge(term.name(), 1, Integer::sum);
-      distinct.add(
-          count == 1 ? term : new LossTerm(term.name() + "#" + count, term.weight(), term.loss()));
-    }
-    return distinct;
-  }
-
   private FinishedRun run() {
     long start = System.nanoTime();
     PreFlight.Cleared cleared = PreFlight.check(recipe, dataset);
     DeployableModel student = cleared.student();
     try (NDManager manager = NativeEngine.newManager(recipe.device())) {
-      LossParameters lossParameters =
-          LossParameters.declare(
-              terms,
-              cleared.studentWidths(),
-              cleared.teacherWidths(),
-              recipe.layerMapping(),
-              dataset.size(),
-              recipe.seed(),
-              manager);
+      LossParameters lossParameters = cleared.declared().allocate(manager);
       RowSignals remembered = rememberTeacher(cleared);
       RowSignals validationTeacher = validationTeacher();
       Map<String, NDArray> parameters = new LinkedHashMap<>(student.model().parameters());
@@ -117,7 +106,7 @@ public final class TrainingLoop {
             new TrainingListener.RunEnd(
                 steps.taken, (System.nanoTime() - start) / NANOS, teacherNanos / NANOS);
         events.tell(listener -> listener.onRunEnd(end));
-        return new FinishedRun(student, history, end);
+        return new FinishedRun(student, history, steps.scales, end);
       }
     } catch (RuntimeException | Error e) {
       student.close();
@@ -126,15 +115,9 @@ public final class TrainingLoop {
   }
 
   private @Nullable RowSignals rememberTeacher(PreFlight.Cleared cleared) {
-    Set<SignalKind> kinds = recipe.loss().requiresOfTeacher();
+    Set<SignalKind> kinds = recipe.requiresOfTeacher();
     BatchSource inputs = cleared.teacherInputs();
     if (inputs == null || kinds.isEmpty() || !RowSignals.KINDS.containsAll(kinds)) {
-      return null;
-    }
-    long width =
-        (long) cleared.teacherWidths().classes().orElse(0)
-            + cleared.teacherWidths().embedding().orElse(0);
-    if (width * Float.BYTES * dataset.size() > TEACHER_MEMORY_BYTES) {
       return null;
     }
     int rows = dataset.size();
@@ -146,9 +129,47 @@ public final class TrainingLoop {
                 listener -> listener.onTeacherPass(new TrainingListener.TeacherPass(done, rows))));
   }
 
-  private RowSignals askTeacher(BatchSource inputs, Set<SignalKind> kinds, LongConsumer done) {
-    Teacher teacher = recipe.teacher();
-    return RowSignals.collect(inputs, teacher.device(), this::timedTeacher, kinds, done);
+  /** Returns what the teacher says of each row, or null if that cannot be kept. */
+  private @Nullable RowSignals askTeacher(
+      BatchSource inputs, Set<SignalKind> kinds, LongConsumer done) {
+    try {
+      return RowSignals.collect(
+          inputs,
+          recipe.teacher().device(),
+          (batch, asked) -> keepable(timedTeacher(batch, asked), inputs.size()),
+          kinds,
+          done);
+    } catch (NotKeepable e) {
+      return null;
+    }
+  }
+
+  /** A language model says something of each token, which would fill the memory. */
+  private static Signals keepable(Signals signals, int rows) {
+    long bytes = 0;
+    for (SignalKind kind : RowSignals.KINDS) {
+      if (signals.kinds().contains(kind)) {
+        Shape shape =
+            (kind == SignalKind.LOGITS ? signals.logits() : signals.embedding()).getShape();
+        bytes += shape.size() / shape.get(0) * rows * Float.BYTES;
+        if (shape.dimension() != 2) {
+          throw new NotKeepable();
+        }
+      }
+    }
+    if (bytes > TEACHER_MEMORY_BYTES) {
+      throw new NotKeepable();
+    }
+    return signals;
+  }
+
+  /** What a teacher says is asked for in each step instead. */
+  private static final class NotKeepable extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    NotKeepable() {
+      super(null, null, false, false);
+    }
   }
 
   private Signals timedTeacher(Batch batch, Set<SignalKind> kinds) {
@@ -181,8 +202,11 @@ public final class TrainingLoop {
     private final LengthGroupedSampler sampler;
     private final long totalSteps;
     private final int epochs;
+    private final @Nullable WatchedTemperature temperature;
+    private final List<GradientScales> scales = new ArrayList<>();
     private long taken;
     private double learningRate;
+    private double meanTemperature;
 
     Steps(
         PreFlight.Cleared cleared,
@@ -201,6 +225,8 @@ public final class TrainingLoop {
       this.model = model;
       this.sampler =
           LengthGroupedSampler.of(cleared.studentInputs(), recipe.batchSize(), recipe.seed());
+      RowTemperature rule = recipe.rowTemperature();
+      this.temperature = rule == null ? null : new WatchedTemperature(rule);
       int perEpoch =
           (sampler.batchesPerEpoch() + recipe.gradientAccumulation() - 1)
               / recipe.gradientAccumulation();
@@ -221,10 +247,9 @@ public final class TrainingLoop {
         List<int[]> batches = sampler.epoch(epoch);
         for (int i = 0; i < batches.size() && taken < totalSteps; ) {
           int end = Math.min(batches.size(), i + recipe.gradientAccumulation());
-          step(epoch, batches.subList(i, end), means);
+          step(epoch, i == 0, batches.subList(i, end), means);
           i = end;
         }
-        Progress last = new Progress(epoch, taken - 1, totalSteps, recipe.seed());
         TrainingListener.Epoch event =
             new TrainingListener.Epoch(
                 epoch + 1,
@@ -232,7 +257,7 @@ public final class TrainingLoop {
                 means.loss(),
                 means.terms(),
                 learningRate,
-                recipe.temperature().at(last),
+                meanTemperature,
                 validate(validationTeacher),
                 (System.nanoTime() - start) / NANOS);
         history.add(event);
@@ -242,10 +267,13 @@ public final class TrainingLoop {
     }
 
     @SuppressWarnings("try") // the memory scope only has to be open
-    private void step(int epoch, List<int[]> batches, Means means) {
+    private void step(int epoch, boolean firstOfEpoch, List<int[]> batches, Means means) {
       Progress progress = new Progress(epoch, taken, totalSteps, recipe.seed());
       LossContext.StepCounts counts = counts(batches);
       Map<String, Double> values = new LinkedHashMap<>();
+      boolean measured = measures(firstOfEpoch);
+      Map<String, Double> norms = new LinkedHashMap<>();
+      meanTemperature = temperature == null ? recipe.temperature().at(progress) : 0;
       double loss = 0;
       double norm;
       try (NDManager afterStep = manager.newSubManager()) {
@@ -253,9 +281,9 @@ public final class TrainingLoop {
           double share = (double) batches.get(i).length / counts.rows();
           try (NDManager step = manager.newSubManager();
               HostMemoryScope memory = new HostMemoryScope()) {
-            loss +=
-                share
-                    * backward(batches.get(i), i, share, progress, counts, values, step, afterStep);
+            MicroBatch batch =
+                new MicroBatch(batches.get(i), i, share, progress, counts, step, afterStep);
+            loss += share * batch.backward(values, measured && i == 0 ? norms : null);
           }
         }
         learningRate = recipe.optimizer().learningRate() * factor(progress);
@@ -265,6 +293,9 @@ public final class TrainingLoop {
         }
         lossParameters.apply();
       }
+      if (measured) {
+        compared(new GradientScales(progress, norms), firstOfEpoch);
+      }
       taken++;
       means.add(counts.rows(), loss, values);
       TrainingListener.Step event =
@@ -273,8 +304,9 @@ public final class TrainingLoop {
               loss,
               values,
               learningRate,
-              recipe.temperature().at(progress),
+              meanTemperature,
               norm,
+              norms,
               Math.toIntExact(counts.rows()));
       events.tell(listener -> listener.onStep(event));
     }
@@ -292,115 +324,191 @@ public final class TrainingLoop {
       return factor;
     }
 
-    /** Computes one batch's gradients and returns its loss; adds its terms to {@code values}. */
-    private double backward(
-        int[] rows,
-        int index,
-        double share,
-        Progress progress,
-        LossContext.StepCounts counts,
-        Map<String, Double> values,
-        NDManager step,
-        NDManager afterStep) {
-      Batch batch = cleared.studentInputs().batch(step, rows);
-      Signals teacher = teacherSignals(rows, step);
-      NDArray total;
-      double loss = 0;
-      synchronized (RANDOM_STATE) {
-        JniUtils.setSeed(stepSeed(progress.step(), index));
-        Signals student = model.forward(batch.inputs(), recipe.loss().requiresOfStudent(), true);
-        LossContext context = context(batch, student, teacher, progress, counts, step);
-        total = null;
-        for (LossTerm term : terms) {
-          NDArray value = compute(term, context, step, afterStep);
-          double number = value.getFloat();
-          if (!Double.isFinite(number)) {
-            throw new NonFiniteLossException(
-                term.name(), number, progress.epoch() + 1, progress.step() + 1);
-          }
-          double weight = term.weightAt(progress);
-          values.merge(term.name(), share * number, Double::sum);
-          loss += weight * number;
-          NDArray weighted = weight == 1 ? value : value.mul((float) weight);
-          total = total == null ? weighted : total.add(weighted);
+    /** Returns whether the gradients of the terms are compared in the step that comes. */
+    private boolean measures(boolean firstOfEpoch) {
+      OptionalInt every = recipe.gradientNormSteps();
+      return terms.size() > 1
+          && (every.isEmpty()
+              ? firstOfEpoch
+              : every.getAsInt() > 0 && taken % every.getAsInt() == 0);
+    }
+
+    private void compared(GradientScales comparison, boolean firstOfEpoch) {
+      if (scales.isEmpty()) {
+        if (comparison.unbalanced()) {
+          LOGGER.warn("{}; the weaker one hardly counts: adjust their weights", comparison);
+        } else {
+          LOGGER.info("{}", comparison);
         }
       }
-      NDArray target = requireNonNull(total);
-      try {
-        JniUtils.backward(
-            (PtNDArray) target,
-            (PtNDArray) step.full(target.getShape(), (float) share, DataType.FLOAT32),
-            false,
-            false);
-      } catch (EngineException e) {
-        throw new DistillationException(
-            "loss must lead back to the student's parameters but the backward pass failed at epoch "
-                + (progress.epoch() + 1)
-                + ", step "
-                + (progress.step() + 1)
-                + "; compute every term from context.student() without in-place operators",
-            e);
+      // a long run that compares often must not fill the memory
+      if (firstOfEpoch || scales.isEmpty()) {
+        scales.add(comparison);
       }
-      return loss;
+      events.tell(listener -> listener.onGradientScales(comparison));
     }
 
-    private NDArray compute(
-        LossTerm term, LossContext context, NDManager step, NDManager afterStep) {
-      LossState state = lossParameters.of(term.name(), step);
-      NDArray value = term.loss().compute(context.withState(state));
-      lossParameters.collect(term.name(), state, afterStep);
-      if (value == null || value.size() != 1 || !value.getDataType().isFloating()) {
-        throw new DistillationException(
-            "loss term '"
-                + term.name()
-                + "' must be a floating-point scalar but was "
-                + (value == null ? "null" : value.getDataType() + " " + value.getShape())
-                + "; take a mean, for example with context.meanOverRows(...)");
-      }
-      // attached once is attached always, in practice; the answer costs a native call
-      if (taken == 0 && !graph.attached(value)) {
-        throw new DistillationException(
-            "loss term '"
-                + term.name()
-                + "' must depend on the student's signals but no gradient leads there; compute it"
-                + " from context.student() without stopGradient(), toType(...) or toFloatArray()");
-      }
-      return float32(value, step);
-    }
+    /** One of the batches of a step, on its way from rows to gradients. */
+    private final class MicroBatch {
+      private final int[] rows;
+      private final int index;
+      private final double share;
+      private final Progress progress;
+      private final LossContext.StepCounts counts;
+      private final NDManager step;
+      private final NDManager afterStep;
 
-    /**
-     * DJL makes float64 of a scalar times a Java double, and its {@code toType} would cut the
-     * graph; a scalar without dimensions takes the type of what it is multiplied with.
-     */
-    private static NDArray float32(NDArray value, NDManager step) {
-      return value.getDataType() == DataType.FLOAT32
-          ? value
-          : value.reshape(new Shape()).mul(step.ones(new Shape(1), DataType.FLOAT32));
-    }
-
-    private LossContext context(
-        Batch batch,
-        Signals student,
-        Signals teacher,
-        Progress progress,
-        LossContext.StepCounts counts,
-        NDManager step) {
-      LossContext.Builder context =
-          LossContext.builder(student, teacher)
-              .sampleIds(batch.ids())
-              .rowIndices(
-                  step.create(
-                      Arrays.stream(batch.rows()).asLongStream().toArray(),
-                      new Shape(batch.rows().length)))
-              .temperature(recipe.temperature())
-              .layerMapping(recipe.layerMapping())
-              .progress(progress)
-              .step(counts);
-      if (!dataset.classNames().isEmpty()) {
-        long[] labels = Arrays.stream(batch.rows()).mapToLong(dataset::label).toArray();
-        context.labels(step.create(labels, new Shape(labels.length)));
+      MicroBatch(
+          int[] rows,
+          int index,
+          double share,
+          Progress progress,
+          LossContext.StepCounts counts,
+          NDManager step,
+          NDManager afterStep) {
+        this.rows = rows;
+        this.index = index;
+        this.share = share;
+        this.progress = progress;
+        this.counts = counts;
+        this.step = step;
+        this.afterStep = afterStep;
       }
-      return context.build();
+
+      /**
+       * Adds the batch's gradients to those of the step and returns its loss; adds its terms to
+       * {@code values}, and the norms of their gradients to {@code norms} if it is present.
+       */
+      double backward(Map<String, Double> values, @Nullable Map<String, Double> norms) {
+        Batch batch = cleared.studentInputs().batch(step, rows);
+        Signals teacher = teacherSignals(rows, step);
+        Map<String, NDArray> weighted = new LinkedHashMap<>();
+        double loss = 0;
+        synchronized (RANDOM_STATE) {
+          JniUtils.setSeed(stepSeed(progress.step(), index));
+          Signals student = model.forward(batch.inputs(), recipe.requiresOfStudent(), true);
+          LossContext context = context(batch, student, teacher);
+          for (LossTerm term : terms) {
+            NDArray value = compute(term, context);
+            double number = value.getFloat();
+            if (!Double.isFinite(number)) {
+              throw new NonFiniteLossException(
+                  term.name(), number, progress.epoch() + 1, progress.step() + 1);
+            }
+            double weight = term.weightAt(progress);
+            values.merge(term.name(), share * number, Double::sum);
+            loss += weight * number;
+            weighted.put(term.name(), weight == 1 ? value : value.mul((float) weight));
+          }
+        }
+        if (temperature != null) {
+          meanTemperature += share * temperature.mean();
+        }
+        if (norms != null) {
+          measure(weighted, norms);
+        }
+        backward(sum(weighted), share, false);
+        return loss;
+      }
+
+      private NDArray sum(Map<String, NDArray> weighted) {
+        NDArray total = null;
+        for (NDArray value : weighted.values()) {
+          total = total == null ? value : total.add(value);
+        }
+        return requireNonNull(total);
+      }
+
+      /**
+       * Follows each term back on its own, with the graph kept, and takes the gradients away again:
+       * the backward pass of the run finds everything as if this had not been.
+       */
+      private void measure(Map<String, NDArray> weighted, Map<String, Double> norms) {
+        Set<String> parameters = model.parameters().keySet();
+        weighted.forEach(
+            (name, value) -> {
+              if (graph.attached(value)) {
+                backward(value, 1, true);
+                norms.put(name, optimizer.measure(parameters));
+              } else {
+                norms.put(name, 0.0);
+              }
+            });
+      }
+
+      private void backward(NDArray value, double gradient, boolean keepGraph) {
+        try {
+          JniUtils.backward(
+              (PtNDArray) value,
+              (PtNDArray) step.full(value.getShape(), (float) gradient, DataType.FLOAT32),
+              keepGraph,
+              false);
+        } catch (EngineException e) {
+          throw new DistillationException(
+              "loss must lead back to the student's parameters but the backward pass failed at"
+                  + " epoch "
+                  + (progress.epoch() + 1)
+                  + ", step "
+                  + (progress.step() + 1)
+                  + "; compute every term from context.student() without in-place operators",
+              e);
+        }
+      }
+
+      private NDArray compute(LossTerm term, LossContext context) {
+        LossState state = lossParameters.of(term.name(), step);
+        NDArray value = term.loss().compute(context.withState(state));
+        lossParameters.collect(term.name(), state, afterStep);
+        if (value == null || value.size() != 1 || !value.getDataType().isFloating()) {
+          throw new DistillationException(
+              "loss term '"
+                  + term.name()
+                  + "' must be a floating-point scalar but was "
+                  + (value == null ? "null" : value.getDataType() + " " + value.getShape())
+                  + "; take a mean, for example with context.meanOverRows(...)");
+        }
+        // attached once is attached always, in practice; the answer costs a native call
+        if (taken == 0 && !graph.attached(value)) {
+          throw new DistillationException(
+              "loss term '"
+                  + term.name()
+                  + "' must depend on the student's signals but no gradient leads there; compute it"
+                  + " from context.student() without stopGradient(), toType(...) or toFloatArray()");
+        }
+        return float32(value);
+      }
+
+      /**
+       * DJL makes float64 of a scalar times a Java double, and its {@code toType} would cut the
+       * graph; a scalar without dimensions takes the type of what it is multiplied with.
+       */
+      private NDArray float32(NDArray value) {
+        return value.getDataType() == DataType.FLOAT32
+            ? value
+            : value.reshape(new Shape()).mul(step.ones(new Shape(1), DataType.FLOAT32));
+      }
+
+      private LossContext context(Batch batch, Signals student, Signals teacher) {
+        LossContext.Builder context =
+            LossContext.builder(student, teacher)
+                .sampleIds(batch.ids())
+                .rowIndices(
+                    step.create(
+                        Arrays.stream(batch.rows()).asLongStream().toArray(),
+                        new Shape(batch.rows().length)))
+                .temperature(recipe.temperature())
+                .layerMapping(recipe.layerMapping())
+                .progress(progress)
+                .step(counts);
+        if (temperature != null) {
+          context.temperature(temperature, lossParameters.of(LossParameters.RUN, step));
+        }
+        if (!dataset.classNames().isEmpty()) {
+          long[] labels = Arrays.stream(batch.rows()).mapToLong(dataset::label).toArray();
+          context.labels(step.create(labels, new Shape(labels.length)));
+        }
+        return context.build();
+      }
     }
 
     private Signals teacherSignals(int[] rows, NDManager step) {
@@ -413,10 +521,10 @@ public final class TrainingLoop {
       }
       Teacher teacher = recipe.teacher();
       if (teacher.device().equals(recipe.device())) {
-        return timedTeacher(inputs.batch(step, rows), recipe.loss().requiresOfTeacher());
+        return timedTeacher(inputs.batch(step, rows), recipe.requiresOfTeacher());
       }
       try (NDManager elsewhere = NativeEngine.newManager(teacher.device())) {
-        return timedTeacher(inputs.batch(elsewhere, rows), recipe.loss().requiresOfTeacher())
+        return timedTeacher(inputs.batch(elsewhere, rows), recipe.requiresOfTeacher())
             .map(
                 array -> {
                   NDArray moved = array.toDevice(recipe.device(), true);
@@ -452,7 +560,9 @@ public final class TrainingLoop {
 
     private Map<String, Double> validate(@Nullable RowSignals validationTeacher) {
       DistillationDataset validation = recipe.validation();
-      if (validation == null || !model.provides().contains(SignalKind.LOGITS)) {
+      if (validation == null
+          || !model.provides().contains(SignalKind.LOGITS)
+          || !cleared.studentLogitsAreRows()) {
         return Map.of();
       }
       int[] predicted = cleared.student().predict(validation);
@@ -477,6 +587,35 @@ public final class TrainingLoop {
         metrics.put("agreement", (double) same / predicted.length);
       }
       return metrics;
+    }
+  }
+
+  /** The run's temperature; remembers what it said last, for the events. */
+  private static final class WatchedTemperature implements RowTemperature {
+    private final RowTemperature inside;
+    private @Nullable NDArray last;
+
+    WatchedTemperature(RowTemperature inside) {
+      this.inside = inside;
+    }
+
+    @Override
+    public void prepare(LossSetup setup) {
+      inside.prepare(setup);
+    }
+
+    @Override
+    public NDArray of(LossContext context) {
+      NDArray values = inside.of(context);
+      last = values;
+      return values;
+    }
+
+    /** Returns the mean over the rows of the batch, NaN if nobody asked. */
+    double mean() {
+      NDArray values = last;
+      last = null;
+      return values == null ? Double.NaN : values.mean().getFloat();
     }
   }
 

@@ -180,7 +180,8 @@ class LossParametersTest {
           OptionalInt.of(2), OptionalInt.empty(), List.of(4, 6), List.of(), List.of("0", "1"));
 
   private static LossParameters declare(DistillationLoss loss, NDManager manager) {
-    return LossParameters.declare(loss.terms(), WIDTHS, WIDTHS, LayerMapping.last(), 3, 1, manager);
+    return LossParameters.declare(loss.terms(), null, WIDTHS, WIDTHS, LayerMapping.last(), 3, 1)
+        .allocate(manager);
   }
 
   private interface Preparing extends DistillationLoss {
@@ -280,7 +281,7 @@ class LossParametersTest {
                     .loss(loss)
                     .fit(DATA)
                     .close())
-        .withMessageStartingWith("layerMapping must pair student layers");
+        .withMessageStartingWith("loss term 'loss': layerMapping must pair student layers");
     assertThat(student.closed()).isTrue();
   }
 

@@ -24,6 +24,7 @@ import io.distill.internal.NativeEngine;
 import io.distill.loss.DistillationLoss;
 import io.distill.mapping.LayerMapping;
 import io.distill.mapping.LayerPair;
+import io.distill.mapping.NamedLayerPair;
 import io.distill.model.Activation;
 import io.distill.model.BagOfEmbeddings;
 import io.distill.model.DeployableModel;
@@ -322,14 +323,36 @@ class PreFlightTest {
         recipe(teacher, TinyRuns.perceptron(), hidden)
             .layerMapping(LayerMapping.of(new LayerPair(0, 2), new LayerPair(1, 1))),
         DATA,
-        "layerMapping must pair student layers 0 to 0 (hidden.0) with teacher layers 0 to 2 but was"
-            + " [0 <- 2, 1 <- 1]; count layers from 0");
+        "loss term 'loss': layerMapping must pair student layers 0 to 0 (hidden.0) with teacher layers 0 to 2 but was [0 <- 2, 1"
+            + " <- 1]; count layers from 0");
     refused(
         recipe(teacher, TinyRuns.perceptron(), hidden)
             .layerMapping((students, teachers) -> List.of()),
         DATA,
-        "layerMapping must pair student layers 0 to 0 (hidden.0) with teacher layers 0 to 2 but was"
-            + " []; count layers from 0");
+        "loss term 'loss': layerMapping must pair student layers 0 to 0 (hidden.0) with teacher layers 0 to 2 but was []; count"
+            + " layers from 0");
+    // the run's mapping, one of the term's own, and the run's again: told once a message
+    DistillationLoss sum =
+        hidden
+            .named("a")
+            .plus(
+                hidden
+                    .named("b")
+                    .onLayers(LayerMapping.byName(new NamedLayerPair("hidden.0", "7"))))
+            .plus(hidden.named("c").weighted(2));
+    refused(
+        recipe(teacher, TinyRuns.perceptron(), sum)
+            .layerMapping(LayerMapping.of(new LayerPair(0, 9))),
+        DATA,
+        "the run has 2 problems:\n- loss terms 'a', 'c': layerMapping must pair student layers 0 to 0 (hidden.0)"
+            + " with teacher layers 0 to 2 but was [0 <- 9]; count layers from 0\n- loss term 'b':"
+            + " layerMapping must name teacher layers that exist, 0 to 2, but named '7'; name one of"
+            + " them");
+    // a mapping that no term uses does not matter
+    recipe(teacher, TinyRuns.perceptron(), hidden.onLayers(LayerMapping.last()))
+        .layerMapping(LayerMapping.of(new LayerPair(0, 9)))
+        .fit(DATA)
+        .close();
   }
 
   private static Tokenizer withoutSpecialTokens() {

@@ -1,0 +1,26 @@
+package io.distill.schedule;
+
+/** The shapes of schedules; strict arithmetic, so that every machine gives the same bits. */
+final class Curves {
+
+  private Curves() {}
+
+  static double linear(double first, double last, double fraction) {
+    return first + (last - first) * fraction;
+  }
+
+  static double cosine(double first, double last, double fraction) {
+    return last + (first - last) * (1 + StrictMath.cos(Math.PI * fraction)) / 2;
+  }
+
+  /** Two powers instead of one, so that both ends are met exactly. */
+  static double exponential(double first, double last, double fraction) {
+    return StrictMath.pow(first, 1 - fraction) * StrictMath.pow(last, fraction);
+  }
+
+  /** Returns a wave that is low at whole numbers and high in the middle between them. */
+  static double triangle(double low, double high, double position) {
+    double within = position - Math.floor(position);
+    return linear(low, high, 1 - Math.abs(2 * within - 1));
+  }
+}
