@@ -3,6 +3,8 @@ package io.distill.loss;
 import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
+import java.util.function.UnaryOperator;
+
 /** A loss under another name. */
 final class NamedLoss extends ForwardingLoss {
 
@@ -12,6 +14,11 @@ final class NamedLoss extends ForwardingLoss {
     super(delegate);
     checkArgument(!requireNonNull(name, "name").isBlank(), "name must not be blank");
     this.name = name;
+  }
+
+  @Override
+  public DistillationLoss mapInnermost(UnaryOperator<DistillationLoss> operation) {
+    return new NamedLoss(delegate().mapInnermost(operation), name);
   }
 
   @Override

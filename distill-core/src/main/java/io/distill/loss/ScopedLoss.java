@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import io.distill.mapping.LayerMapping;
 import io.distill.schedule.TemperatureSchedule;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** A loss with a temperature or a layer mapping of its own. */
@@ -34,6 +35,11 @@ final class ScopedLoss extends ForwardingLoss {
     }
     LossContext inner = context.nested(LOSS);
     return delegate().compute(inner.atTemperatures(rowTemperature.of(context.nested(TEMPERATURE))));
+  }
+
+  @Override
+  public DistillationLoss mapInnermost(UnaryOperator<DistillationLoss> operation) {
+    return new ScopedLoss(delegate().mapInnermost(operation), temperature, mapping, rowTemperature);
   }
 
   @Override

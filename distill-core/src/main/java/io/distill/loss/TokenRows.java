@@ -18,7 +18,7 @@ final class TokenRows {
     long length = sequence.getShape().get(1);
     NDArray targets = context.hasLabels() ? targets(context.labels(), sequence) : null;
     NDArray counted = targets == null ? realTokens(context.student(), sequence) : targets.gte(0);
-    NDArray index = counted.reshape(-1).toType(DataType.INT32, false).nonzero().reshape(-1);
+    NDArray index = index(counted);
     double weight = context.tokenWeight(index.size());
     LossContext.Builder rows =
         context.onRows(
@@ -28,15 +28,23 @@ final class TokenRows {
                 : rows("teacher", context.teacher(), sequence, index),
             weight);
     if (targets != null) {
-      rows.labels(targets.reshape(-1).get(index));
+      rows.labels(context.labels().reshape(-1).get(index.add(1)));
     }
     NDArray temperatures = context.temperatures();
     if (temperatures.getShape().dimension() == 2) {
-      NDArray perToken =
-          temperatures.broadcast(sequence.getShape().get(0), length - 1).reshape(-1, 1);
+      NDArray perToken = temperatures.broadcast(sequence.getShape().get(0), length).reshape(-1, 1);
       rows.temperatures(perToken.get(index));
     }
     return rows.build();
+  }
+
+  /** Returns where the predictions of the tokens that count stand among all {@code N * L}. */
+  private static NDArray index(NDArray counted) {
+    NDArray numbers = counted.toType(DataType.INT32, false);
+    // the last position predicts nothing
+    NDArray last =
+        numbers.getManager().zeros(new Shape(numbers.getShape().get(0), 1), DataType.INT32);
+    return numbers.concat(last, 1).reshape(-1).nonzero().reshape(-1);
   }
 
   private static NDArray sequence(String who, Signals signals) {
@@ -108,6 +116,6 @@ final class TokenRows {
   }
 
   private static NDArray take(NDArray sequence, NDArray index) {
-    return sequence.get(":, :-1").reshape(-1, sequence.getShape().get(2)).get(index);
+    return sequence.reshape(-1, sequence.getShape().get(2)).get(index);
   }
 }

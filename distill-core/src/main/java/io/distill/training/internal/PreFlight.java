@@ -321,6 +321,7 @@ final class PreFlight {
   private void checkClasses(SignalWidths student, SignalWidths teacher) {
     boolean compared =
         !classNamesDiffer
+            && recipe.loss().requiresSameClasses()
             && recipe.loss().requiresOfTeacher().contains(SignalKind.LOGITS)
             && recipe.loss().requiresOfStudent().contains(SignalKind.LOGITS);
     if (compared
