@@ -20,7 +20,7 @@ import java.util.Set;
  *
  * @param loss the loss on rows
  * @param chunkSize the number of tokens whose logits exist at once
- * @param vocabulary the number of token ids that exist; {@link Vocabulary#ALL} for all logits
+ * @param vocabulary the number of token ids that exist; {@link TokenLevel#ALL} for all logits
  */
 public record Chunked(RowLoss loss, int chunkSize, int vocabulary) implements DistillationLoss {
 
@@ -91,7 +91,6 @@ public record Chunked(RowLoss loss, int chunkSize, int vocabulary) implements Di
   public Chunked {
     requireNonNull(loss, "loss");
     checkArgument(chunkSize >= 1, "chunkSize must be at least 1 but was %s", chunkSize);
-    Vocabulary.check(vocabulary);
   }
 
   /**
@@ -108,7 +107,7 @@ public record Chunked(RowLoss loss, int chunkSize, int vocabulary) implements Di
   private static DistillationLoss innermost(DistillationLoss loss, int chunkSize, int vocabulary) {
     if (loss instanceof TokenLevel level) {
       return of(
-          level.loss(), chunkSize, vocabulary == Vocabulary.ALL ? level.vocabulary() : vocabulary);
+          level.loss(), chunkSize, vocabulary == TokenLevel.ALL ? level.vocabulary() : vocabulary);
     }
     checkArgument(
         loss instanceof RowLoss,

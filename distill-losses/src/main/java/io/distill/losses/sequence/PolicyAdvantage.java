@@ -41,7 +41,8 @@ public record PolicyAdvantage(double discount, boolean lengthNormalized)
                 remaining = torch.flip(torch.cumsum(torch.flip(counted, [1]), 1), [1])
                 to_go = to_go / torch.clamp_min(remaining, 1)
               advantage = torch.masked_select(to_go, counted)
-            return -(torch.exp(log_q - torch.detach(log_q)) * advantage)
+            surrogate = -(torch.exp(log_q - torch.detach(log_q)) * advantage)
+            return surrogate * torch.reshape(temperature * temperature, [-1])
           """);
 
   /** Checks the arguments. */

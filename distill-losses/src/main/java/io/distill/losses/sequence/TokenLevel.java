@@ -17,9 +17,12 @@ import java.util.Set;
  * A loss on rows, taken over the tokens that a language model predicts.
  *
  * @param loss the loss on rows
- * @param vocabulary the number of token ids that exist; {@link Vocabulary#ALL} for all logits
+ * @param vocabulary the number of token ids that exist; {@link #ALL} for all logits
  */
 public record TokenLevel(DistillationLoss loss, int vocabulary) implements DistillationLoss {
+
+  /** All logits are token ids. */
+  public static final int ALL = 0;
 
   private static final Set<SignalKind> READABLE =
       Sets.immutableEnumSet(SignalKind.LOGITS, SignalKind.LOGIT_FACTORS);
@@ -27,7 +30,6 @@ public record TokenLevel(DistillationLoss loss, int vocabulary) implements Disti
   /** Checks the parts. */
   public TokenLevel {
     requireNonNull(loss, "loss");
-    Vocabulary.check(vocabulary);
     Set<SignalKind> others = Sets.difference(reads(loss), READABLE);
     checkArgument(
         others.isEmpty(),
@@ -35,6 +37,12 @@ public record TokenLevel(DistillationLoss loss, int vocabulary) implements Disti
             + " outside",
         loss.name(),
         others);
+  }
+
+  /** Checks a number of token ids that a user gave. */
+  public static int size(int vocabulary) {
+    checkArgument(vocabulary >= 1, "vocabularySize must be at least 1 but was %s", vocabulary);
+    return vocabulary;
   }
 
   private static Set<SignalKind> reads(DistillationLoss loss) {
@@ -77,7 +85,7 @@ public record TokenLevel(DistillationLoss loss, int vocabulary) implements Disti
 
   @Override
   public boolean requiresSameClasses() {
-    return vocabulary == Vocabulary.ALL && loss.requiresSameClasses();
+    return vocabulary == ALL && loss.requiresSameClasses();
   }
 
   @Override

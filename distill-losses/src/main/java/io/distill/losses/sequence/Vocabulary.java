@@ -1,7 +1,5 @@
 package io.distill.losses.sequence;
 
-import static com.google.common.base.Preconditions.checkArgument;
-
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.Shape;
@@ -17,17 +15,10 @@ import io.distill.signal.Signals;
  */
 final class Vocabulary {
 
-  /** All logits are token ids. */
-  static final int ALL = 0;
-
   private Vocabulary() {}
 
-  static void check(int vocabulary) {
-    checkArgument(vocabulary >= 0, "vocabularySize must be at least 1 but was %s", vocabulary);
-  }
-
   static LossContext cut(LossContext context, int vocabulary) {
-    return vocabulary == ALL
+    return vocabulary == TokenLevel.ALL
         ? context
         : context.withSignals(
             cut("student", context.student(), vocabulary),
