@@ -74,8 +74,7 @@ class ChunkedTest {
           "teacher and student must have the same vocabulary but were 7 (teacher, output embedding"
               + " (7, 2)) and 6 (student, output embedding (6, 3)); give the number of token ids"
               + " that both know as vocabularySize",
-          example.withTeacher(
-              List.of(example.teacher().get(0), Values.drawn(9, 1, 7, 2))));
+          example.withTeacher(List.of(example.teacher().get(0), Values.drawn(9, 1, 7, 2))));
       misfits.put(
           "student's last hidden states and output embedding must have shapes (tokens, width) and"
               + " (vocabulary, width) but were (10, 3) and (6, 4); correct its LogitFactors",
@@ -84,8 +83,7 @@ class ChunkedTest {
           "teacher and student logits must have the same rows and tokens but were (5, 3, 2)"
               + " (teacher) and (5, 4, 3) (student); give both models the same tokenizer, or use a"
               + " loss across tokenizers",
-          example.withTeacher(
-              List.of(Values.drawn(9, 1, 5, 3, 2), example.teacher().get(1))));
+          example.withTeacher(List.of(Values.drawn(9, 1, 5, 3, 2), example.teacher().get(1))));
       return misfits;
     }
   }
@@ -160,7 +158,9 @@ class ChunkedTest {
     return LossCase.of(given.studentParts(), teacher).withMask(Sequences.MASK).atTemperature(2);
   }
 
-  /** All factories without arguments that give a loss on rows: what is added later is tested too. */
+  /**
+   * All factories without arguments that give a loss on rows: what is added later is tested too.
+   */
   static Stream<DistillationLoss> rowLosses() {
     List<DistillationLoss> losses = new ArrayList<>();
     Arrays.stream(Losses.class.getMethods())
@@ -193,8 +193,7 @@ class ChunkedTest {
   void valueAndGradients_equalThePlainForm(DistillationLoss loss) {
     for (int chunkSize : new int[] {1, 4, 5, 64}) {
       for (double temperature : new double[] {1, 4}) {
-        LossCase given =
-            large(7).withLabels(Values.drawn(3, 40, 5, 9)).atTemperature(temperature);
+        LossCase given = large(7).withLabels(Values.drawn(3, 40, 5, 9)).atTemperature(temperature);
         assertEqual(given, chunked(loss, chunkSize), loss);
         if (!loss.requiresLabels()) {
           assertEqual(

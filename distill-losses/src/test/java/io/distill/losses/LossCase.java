@@ -298,7 +298,9 @@ final class LossCase {
           LossContext.builder(
                   signals(student, of, mask == null ? null : mask.toArray(manager, type)),
                   signals(
-                      teacher, from, teacherMask == null ? null : teacherMask.toArray(manager, type)))
+                      teacher,
+                      from,
+                      teacherMask == null ? null : teacherMask.toArray(manager, type)))
               .temperature(TemperatureSchedule.constant(temperature))
               .layerMapping(mapping)
               .progress(progress)

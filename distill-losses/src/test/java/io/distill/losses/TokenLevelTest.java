@@ -46,8 +46,7 @@ class TokenLevelTest {
 
     @Override
     Line<Sliced> sliced() {
-      LossCase masked =
-          example().withMask(Sequences.numbers(5, 4, firstThree()));
+      LossCase masked = example().withMask(Sequences.numbers(5, 4, firstThree()));
       LossCase sliced =
           masked
               .mapStudent(values -> Sequences.tokens(values, 0, 3))
@@ -100,8 +99,7 @@ class TokenLevelTest {
 
     @Override
     LossCase example() {
-      return LossCase.of(
-              List.of(Sequences.logits(3).studentParts().get(0)), List.of())
+      return LossCase.of(List.of(Sequences.logits(3).studentParts().get(0)), List.of())
           .withLabels(Sequences.LABELS);
     }
 
@@ -169,8 +167,7 @@ class TokenLevelTest {
     // the second token is padding, so the first prediction does not count, and the second does
     double[] student = {9, 0, Math.log(3), 0, 5, 0};
     LossCase given =
-        LossCase.of(
-                SignalKind.LOGITS, new Values(student, 1, 3, 2), Values.zeros(1, 3, 2))
+        LossCase.of(SignalKind.LOGITS, new Values(student, 1, 3, 2), Values.zeros(1, 3, 2))
             .withMask(Sequences.numbers(1, 3, 1, 0, 1));
 
     double expected = 0.5 * Math.log(0.5 / 0.75) + 0.5 * Math.log(0.5 / 0.25);
@@ -214,12 +211,10 @@ class TokenLevelTest {
         given
             .mapStudent(
                 values ->
-                    Sequences.widened(
-                        values, Sequences.filled(Double.NEGATIVE_INFINITY, 5, 4, 2)))
+                    Sequences.widened(values, Sequences.filled(Double.NEGATIVE_INFINITY, 5, 4, 2)))
             .mapTeacher(
                 values ->
-                    Sequences.widened(
-                        values, Sequences.filled(Double.NEGATIVE_INFINITY, 5, 4, 2)));
+                    Sequences.widened(values, Sequences.filled(Double.NEGATIVE_INFINITY, 5, 4, 2)));
     assertThat(padded.value(tokenLevel(softTargets())))
         .isCloseTo(padded.value(tokenLevel(softTargets(), 6)), within(1e-6));
   }
@@ -258,7 +253,9 @@ class TokenLevelTest {
     assertThat(whole)
         .isCloseTo(
             given.value(
-                tokenLevel(softTargets(2)).weighted(0.75).plus(tokenLevel(hardLabels()).weighted(0.25))),
+                tokenLevel(softTargets(2))
+                    .weighted(0.75)
+                    .plus(tokenLevel(hardLabels()).weighted(0.25))),
             within(1e-6));
   }
 
@@ -266,8 +263,7 @@ class TokenLevelTest {
   void requirements_areThoseOfTheLoss() {
     assertThat(tokenLevel(hardLabels()).requiresOfTeacher()).isEmpty();
     assertThat(tokenLevel(hardLabels()).requiresLabels()).isTrue();
-    assertThat(tokenLevel(softTargets()).requiresOfTeacher())
-        .isEqualTo(Set.of(SignalKind.LOGITS));
+    assertThat(tokenLevel(softTargets()).requiresOfTeacher()).isEqualTo(Set.of(SignalKind.LOGITS));
     assertThat(tokenLevel(softTargets()).requiresLabels()).isFalse();
     assertThat(tokenLevel(softTargets()).name()).isEqualTo("softTargets");
     assertThat(Losses.tokenLevelKl().name()).isEqualTo("tokenLevelKl");
