@@ -19,6 +19,7 @@ import io.distill.loss.RowTemperature;
 import io.distill.losses.LossCase.Outcome;
 import io.distill.losses.LossCase.Part;
 import io.distill.losses.internal.RowLoss;
+import io.distill.signal.LogitFactors;
 import io.distill.signal.SignalKind;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Modifier;
@@ -256,9 +257,12 @@ class ChunkedTest {
       if (!byRow) {
         return one.reshape(new Shape());
       }
-      NDArray states = context.student().logitFactors().states();
-      long rows = states.getShape().get(0);
-      return one.reshape(1, 1).mul(states.getManager().arange(1f, rows + 1f).reshape(rows, 1));
+      long rows =
+          context.student().kinds().contains(SignalKind.LOGITS)
+              ? context.student().logits().getShape().get(0)
+              : context.student().logitFactors().states().getShape().get(0);
+      return one.reshape(1, 1)
+          .mul(context.manager().arange(1f, rows + 1f).div(4f).reshape(rows, 1));
     }
   }
 
@@ -269,37 +273,37 @@ class ChunkedTest {
         large(11)
             .withMask(Values.drawn(4, 1, 5, 9))
             .withParameters(Map.of("temperature.log", new Values(new double[] {0.5}, 1)));
-    RowTemperature learned = new Learned(byRow);
+    Learned learned = new Learned(byRow);
 
     Outcome actual = given.evaluate(chunked(softTargets().atTemperature(learned), 4));
-    Outcome perBatch =
-        given.evaluate(Sequences.multipliedOut(outside(tokenLevel(softTargets()), learned)));
-    if (byRow) {
-      actual = given.evaluate(outside(chunked(softTargets(), 4), learned));
-    }
 
     assertThat(actual.parameterGradients().get("temperature.log").largest()).isGreaterThan(1e-3f);
-    assertEqual(actual, perBatch);
+    assertEqual(
+        actual,
+        given.evaluate(Sequences.multipliedOut(tokenLevel(softTargets()).atTemperature(learned))));
   }
 
-  /** The factors are gone where the plain form asks for the temperature: uses the batch's rows. */
-  private static DistillationLoss outside(DistillationLoss loss, RowTemperature learned) {
-    return loss.atTemperature(
-        new RowTemperature() {
-          @Override
-          public void prepare(LossSetup setup) {
-            learned.prepare(setup);
-          }
+  @Test
+  void frozenOutputEmbedding_isLeftAlone() {
+    LossCase given = large(11).withMask(Values.drawn(4, 1, 5, 9));
+    Outcome frozen = given.evaluate(frozenWeight(chunked(softTargets(), 4)));
+    Outcome trained = given.evaluate(chunked(softTargets(), 4));
+    assertThat(frozen.value()).isEqualTo(trained.value());
+    assertThat(frozen.gradients().get(0).numbers())
+        .containsExactly(trained.gradients().get(0).numbers());
+    assertThat(frozen.gradients().get(1).largest()).isZero();
+  }
 
-          @Override
-          public NDArray of(LossContext context) {
-            if (!((Learned) learned).byRow()) {
-              return learned.of(context);
-            }
-            NDArray one = context.parameter("log").exp().reshape(1, 1);
-            return one.mul(one.getManager().arange(1f, 6f).reshape(5, 1));
-          }
-        });
+  private static DistillationLoss frozenWeight(DistillationLoss loss) {
+    return context -> {
+      LogitFactors factors = context.student().logitFactors();
+      return loss.compute(
+          context.withSignals(
+              context.student().toBuilder()
+                  .logitFactors(new LogitFactors(factors.states(), factors.weight().stopGradient()))
+                  .build(),
+              context.teacher()));
+    };
   }
 
   @Test
