@@ -5,8 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.DataType;
 import io.distill.loss.DistillationLoss;
+import io.distill.loss.LossContext;
 import io.distill.losses.LossCase.Outcome;
 import io.distill.signal.SignalKind;
 import java.util.ArrayList;
@@ -24,11 +26,23 @@ class PolicyAdvantageTest {
   /** Means are taken with a float32 factor. */
   private static final double ROUNDED = 1e-7;
 
+  private static final int TEMPERATURE = 2;
+
   @Nested
   class EachToken extends Contract {
     @Override
     DistillationLoss loss() {
       return policyAdvantage();
+    }
+
+    @Override
+    double discount() {
+      return 0;
+    }
+
+    @Override
+    boolean lengthNormalized() {
+      return false;
     }
   }
 
@@ -36,15 +50,29 @@ class PolicyAdvantageTest {
   class WithWhatFollows extends Contract {
     @Override
     DistillationLoss loss() {
-      return policyAdvantage(0.9, true);
+      return policyAdvantage(discount(), lengthNormalized());
+    }
+
+    @Override
+    double discount() {
+      return 0.9;
+    }
+
+    @Override
+    boolean lengthNormalized() {
+      return true;
     }
   }
 
   abstract static class Contract extends DistillationLossContract {
 
+    abstract double discount();
+
+    abstract boolean lengthNormalized();
+
     @Override
     LossCase example() {
-      return Sequences.logits(27).withLabels(Sequences.LABELS).atTemperature(2);
+      return Sequences.logits(27).withLabels(Sequences.LABELS).atTemperature(TEMPERATURE);
     }
 
     @Override
@@ -54,11 +82,17 @@ class PolicyAdvantageTest {
               + " whereStudentAgrees_valueAndGradientAreZero");
     }
 
+    /** The gradient is that of an expectation and not of the value: advantages are constants. */
     @Override
-    Line<LossCase> differentiated() {
-      return Line.doesNotApply(
-          "the gradient is that of an expectation, not of the value; see"
-              + " gradient_isAdvantageTimesThatOfTheLogProbability");
+    DistillationLoss differentiable(LossCase at) {
+      double[] advantages = advantages(at, TEMPERATURE, discount(), lengthNormalized());
+      return context -> {
+        LossContext tokens = context.tokens();
+        NDArray logits = tokens.student().logits().div(tokens.temperatures());
+        NDArray logQ = logits.logSoftmax(-1).gather(tokens.labels().expandDims(1), 1).reshape(-1);
+        NDArray fixed = context.manager().create(advantages);
+        return tokens.meanOverRows(logQ.mul(fixed).mul(-TEMPERATURE * TEMPERATURE));
+      };
     }
 
     @Override
@@ -102,9 +136,9 @@ class PolicyAdvantageTest {
   }
 
   /** Log-softmax of one token's logits. */
-  private static double[] logSoftmax(double[] logits) {
-    double log = Math.log(Arrays.stream(logits).map(Math::exp).sum());
-    return Arrays.stream(logits).map(z -> z - log).toArray();
+  private static double[] logSoftmax(double[] logits, double temperature) {
+    double log = Math.log(Arrays.stream(logits).map(z -> Math.exp(z / temperature)).sum());
+    return Arrays.stream(logits).map(z -> z / temperature - log).toArray();
   }
 
   private static double[] logits(Values values, int row, int token) {
@@ -113,55 +147,57 @@ class PolicyAdvantageTest {
     return Arrays.copyOfRange(values.doubles(), start, start + vocabulary);
   }
 
+  /** What each drawn token is worth, row after row, written as the sum that defines it. */
+  private static double[] advantages(
+      LossCase given, double temperature, double discount, boolean normalized) {
+    Values student = given.student().get(0);
+    Values teacher = given.teacher().get(0);
+    double[] labels = Sequences.LABELS.doubles();
+    int length = Sequences.LENGTH;
+    List<Double> all = new ArrayList<>();
+    for (int row = 0; row < Sequences.ROWS; row++) {
+      for (int t = 1; t < length; t++) {
+        if (labels[row * length + t] < 0) {
+          continue;
+        }
+        double sum = 0;
+        int count = 0;
+        for (int k = t; k < length; k++) {
+          int label = (int) labels[row * length + k];
+          if (label >= 0) {
+            double log =
+                logSoftmax(logits(teacher, row, k - 1), temperature)[label]
+                    - logSoftmax(logits(student, row, k - 1), temperature)[label];
+            sum += Math.pow(discount, k - t) * log;
+            count++;
+          }
+        }
+        all.add(normalized ? sum / count : sum);
+      }
+    }
+    return all.stream().mapToDouble(Double::doubleValue).toArray();
+  }
+
   @ParameterizedTest(name = "discount={0}")
   @ValueSource(doubles = {0, 0.5, 1})
-  void gradient_isAdvantageTimesThatOfTheLogProbability(double discount) {
+  void value_isTheMeanOfTheAdvantages(double discount) {
     for (boolean normalized : new boolean[] {false, true}) {
       if (discount == 0 && normalized) {
         continue;
       }
-      LossCase given = Sequences.logits(31).withLabels(Sequences.LABELS);
+      LossCase given = Sequences.logits(31).withLabels(Sequences.LABELS).atTemperature(TEMPERATURE);
+      double[] advantages = advantages(given, TEMPERATURE, discount, normalized);
       Outcome outcome =
           given.evaluate(policyAdvantage(discount, normalized), null, 1, DataType.FLOAT64);
-      Values student = given.student().get(0);
-      double[] labels = Sequences.LABELS.doubles();
-      long count = 0;
-      double sum = 0;
-      double[] gradient = new double[student.doubles().length];
-      for (int row = 0; row < 5; row++) {
-        double toGo = 0;
-        int remaining = 0;
-        for (int t = 3; t > 0; t--) {
-          int label = (int) labels[row * 4 + t];
-          toGo *= discount;
-          if (label < 0) {
-            continue;
-          }
-          remaining++;
-          count++;
-          double[] q = logSoftmax(logits(student, row, t - 1));
-          double[] p = logSoftmax(logits(given.teacher().get(0), row, t - 1));
-          toGo += p[label] - q[label];
-          double advantage = normalized ? toGo / remaining : toGo;
-          sum += advantage;
-          for (int c = 0; c < 6; c++) {
-            gradient[(row * 4 + t - 1) * 6 + c] =
-                -advantage * ((c == label ? 1 : 0) - Math.exp(q[c]));
-          }
-        }
-      }
-      double tokens = count;
-      assertThat(count).isEqualTo(9);
-      assertThat(outcome.value()).isCloseTo(-sum / tokens, within(ROUNDED));
-      assertThat(outcome.gradients().get(0).doubles())
-          .containsExactly(
-              Arrays.stream(gradient).map(each -> each / tokens).toArray(), within(ROUNDED));
+      assertThat(advantages).hasSize(9);
+      assertThat(outcome.value())
+          .isCloseTo(
+              -TEMPERATURE * TEMPERATURE * Arrays.stream(advantages).average().orElseThrow(),
+              within(ROUNDED));
     }
   }
 
-  /**
-   * Expectations are taken over all texts of two tokens, each as likely as the student draws it.
-   */
+  /** Over all texts of two tokens, each as likely as the student draws it. */
   @ParameterizedTest(name = "discount={0}")
   @ValueSource(doubles = {0, 1})
   void expectation_isTheReverseDivergenceAndItsGradient(double discount) {
@@ -170,21 +206,19 @@ class PolicyAdvantageTest {
     double[] teacher = {1, 0.2, -0.7, -1, 0.3, 1.5, 0, 0, 0};
     LossCase pair =
         LossCase.of(SignalKind.LOGITS, new Values(student, 1, 3, 3), new Values(teacher, 1, 3, 3));
-    double temperature = 2;
-    double value = 0;
-    double[] gradient = new double[9];
     List<double[]> q = new ArrayList<>();
     List<double[]> p = new ArrayList<>();
     for (int t = 0; t < 2; t++) {
-      int start = 3 * t;
-      q.add(logSoftmax(Arrays.stream(student, start, start + 3).map(z -> z / 2).toArray()));
-      p.add(logSoftmax(Arrays.stream(teacher, start, start + 3).map(z -> z / 2).toArray()));
+      q.add(logSoftmax(Arrays.copyOfRange(student, 3 * t, 3 * t + 3), TEMPERATURE));
+      p.add(logSoftmax(Arrays.copyOfRange(teacher, 3 * t, 3 * t + 3), TEMPERATURE));
     }
+    double value = 0;
+    double[] gradient = new double[9];
     for (int first = 0; first < 3; first++) {
       for (int second = 0; second < 3; second++) {
         Outcome outcome =
             pair.withLabels(Sequences.numbers(1, 3, -1, first, second))
-                .atTemperature(temperature)
+                .atTemperature(TEMPERATURE)
                 .evaluate(policyAdvantage(discount, false), null, 1, DataType.FLOAT64);
         double probability = Math.exp(q.get(0)[first] + q.get(1)[second]);
         value += probability * outcome.value();
@@ -202,12 +236,15 @@ class PolicyAdvantageTest {
     }
     // T² times the mean over two tokens; the first token's advantage holds the second's too
     double expected =
-        temperature * temperature * (divergences[0] + (1 + discount) * divergences[1]) / 2;
+        TEMPERATURE * TEMPERATURE * (divergences[0] + (1 + discount) * divergences[1]) / 2;
     assertThat(value).isCloseTo(expected, within(ROUNDED));
     for (int t = 0; t < 2; t++) {
       for (int c = 0; c < 3; c++) {
         double slope =
-            temperature / 2 * Math.exp(q.get(t)[c]) * (q.get(t)[c] - p.get(t)[c] - divergences[t]);
+            TEMPERATURE
+                / 2.0
+                * Math.exp(q.get(t)[c])
+                * (q.get(t)[c] - p.get(t)[c] - divergences[t]);
         assertThat(gradient[3 * t + c]).isCloseTo(slope, within(ROUNDED));
       }
     }
