@@ -174,7 +174,7 @@ class ChunkedTest {
               try {
                 losses.add((DistillationLoss) method.invoke(null));
               } catch (IllegalAccessException | InvocationTargetException e) {
-                throw new AssertionError(e);
+                throw new LinkageError(e.getMessage(), e);
               }
             });
     losses.removeIf(loss -> !(loss instanceof RowLoss));
@@ -192,7 +192,7 @@ class ChunkedTest {
   @ParameterizedTest(name = "{0}")
   @MethodSource("rowLosses")
   void valueAndGradients_equalThePlainForm(DistillationLoss loss) {
-    for (int chunkSize : new int[] {1, 4, 5, 64}) {
+    for (int chunkSize : new int[] {1, 5, 64}) {
       for (double temperature : new double[] {1, 4}) {
         LossCase given = large(7).withLabels(Values.drawn(3, 40, 5, 9)).atTemperature(temperature);
         assertEqual(given, chunked(loss, chunkSize), loss);
