@@ -64,7 +64,7 @@ final class Sequences {
           row * (to - from) * width,
           (to - from) * width);
     }
-    shape[1] = to - from;
+    shape[1] = (long) to - from;
     return new Values(cut, shape);
   }
 

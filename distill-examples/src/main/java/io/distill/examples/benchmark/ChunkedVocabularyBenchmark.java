@@ -51,6 +51,7 @@ public final class ChunkedVocabularyBenchmark {
   private static final int PAIRS = 11;
   private static final int WARM_UP = 2;
   private static final int DEFAULT_CHUNK = 0;
+  private static final int PLAIN = -1;
   private static final double NANOS = 1e6;
   private static final double KILOBYTES = 1024;
   private static final String MEMORY = "memory";
@@ -99,9 +100,6 @@ public final class ChunkedVocabularyBenchmark {
       return chunkSize == DEFAULT_CHUNK ? Losses.chunked(loss) : Losses.chunked(loss, chunkSize);
     }
   }
-
-  /** What is measured: -1 for the plain form. */
-  private static final int PLAIN = -1;
 
   private void table(int[] chunkSizes) throws IOException, InterruptedException {
     out.printf(

@@ -46,7 +46,7 @@ public record Chunked(RowLoss loss, int chunkSize, int vocabulary) implements Di
         rows = torch.size(h, 0)
         values = torch.empty_like(torch.select(h, 1, 0))
         dh = torch.empty_like(h)
-        dw = torch.zeros_like(w) if trained else w
+        dw = w if rows > 0 else torch.zeros_like(w)
         dt = torch.zeros_like(t)
         start = 0
         while start < rows:
@@ -69,7 +69,9 @@ public record Chunked(RowLoss loss, int chunkSize, int vocabulary) implements Di
           dz = unchecked_cast(Tensor, gradients[0])
           torch.copy_(torch.narrow(values, 0, start, length), torch.detach(value))
           torch.copy_(torch.narrow(dh, 0, start, length), torch.mm(dz, w))
-          if trained:
+          if trained and start == 0:
+            dw = torch.mm(torch.t(dz), states_now)
+          elif trained:
             torch.addmm_(dw, torch.t(dz), states_now)
           if learned:
             dt_now = unchecked_cast(Tensor, gradients[1])
