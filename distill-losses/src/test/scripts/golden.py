@@ -79,6 +79,7 @@ class Case:
         }
         self.buffers = {k: draw(s) for k, s in described.get("buffers", {}).items()}
         self.mask = draw(described["mask"]) if "mask" in described else None
+        self.teacher_mask = draw(described["teacherMask"]) if "teacherMask" in described else None
         self.temperature = described.get("temperature", 1)
         self.options = described.get("options", {})
         self.pairs = described.get("pairs", [])

@@ -9,6 +9,7 @@ import io.distill.schedule.WeightSchedule;
 import io.distill.signal.SignalKind;
 import java.util.List;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 
 /**
  * What the student is trained to make small: a pure function of a {@link LossContext} to a scalar.
@@ -76,6 +77,16 @@ public interface DistillationLoss {
   }
 
   /**
+   * Returns whether class {@code c} of the student must be class {@code c} of the teacher.
+   *
+   * @return whether both models must have the same number of logits where the loss reads those of
+   *     both; true by default; false for a loss that compares across vocabularies
+   */
+  default boolean requiresSameClasses() {
+    return true;
+  }
+
+  /**
    * Declares learned parameters, once, before the first step.
    *
    * @param setup the widths of the signals, and where parameters are declared
@@ -98,6 +109,17 @@ public interface DistillationLoss {
    */
   default List<LossTerm> terms() {
     return List.of(new LossTerm(name(), progress -> 1, this));
+  }
+
+  /**
+   * Returns this loss with each of its innermost losses replaced; names, weights, temperatures and
+   * layer mappings around them stay.
+   *
+   * @param operation gives the replacement of a loss that is not made of others
+   * @return the changed loss
+   */
+  default DistillationLoss mapInnermost(UnaryOperator<DistillationLoss> operation) {
+    return requireNonNull(operation, "operation").apply(this);
   }
 
   /**

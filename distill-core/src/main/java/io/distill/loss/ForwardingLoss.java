@@ -43,6 +43,11 @@ abstract class ForwardingLoss implements DistillationLoss {
   }
 
   @Override
+  public boolean requiresSameClasses() {
+    return delegate.requiresSameClasses();
+  }
+
+  @Override
   public void prepare(LossSetup setup) {
     delegate.prepare(setup);
   }

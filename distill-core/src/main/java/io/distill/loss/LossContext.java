@@ -405,7 +405,9 @@ public final class LossContext {
 
   /** Returns the factor of a sum over tokens that makes it the mean over those of the step. */
   double tokenWeight(long tokens) {
-    return step.rows() < 0 ? 1.0 / Math.max(1, tokens) : stepShare(step.targets());
+    // whoever counts the step may not know its tokens, as of arrays; one batch knows its own
+    boolean whole = step.rows() == rows || step.targets() < tokens;
+    return whole ? 1.0 / Math.max(1, tokens) : stepShare(step.targets());
   }
 
   LossContext scoped(@Nullable TemperatureSchedule own, @Nullable LayerMapping ownMapping) {

@@ -4,6 +4,7 @@ import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
 import io.distill.mapping.LayerMapping;
+import java.util.function.UnaryOperator;
 
 /** A loss under another name. */
 final class NamedLoss extends ForwardingLoss {
@@ -19,6 +20,11 @@ final class NamedLoss extends ForwardingLoss {
   @Override
   public DistillationLoss onLayers(LayerMapping mapping) {
     return new NamedLoss(delegate().onLayers(mapping), name);
+  }
+
+  @Override
+  public DistillationLoss mapInnermost(UnaryOperator<DistillationLoss> operation) {
+    return new NamedLoss(delegate().mapInnermost(operation), name);
   }
 
   @Override

@@ -10,6 +10,7 @@ import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import java.util.List;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** A loss with a temperature or a layer mapping of its own. */
@@ -67,6 +68,11 @@ final class ScopedLoss extends ForwardingLoss {
             delegate().requiresOfTeacher(),
             rowTemperature == null ? Set.of() : rowTemperature.requiresOfTeacher())
         .immutableCopy();
+  }
+
+  @Override
+  public DistillationLoss mapInnermost(UnaryOperator<DistillationLoss> operation) {
+    return new ScopedLoss(delegate().mapInnermost(operation), temperature, mapping, rowTemperature);
   }
 
   @Override

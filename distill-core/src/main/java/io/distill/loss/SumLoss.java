@@ -11,6 +11,7 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Function;
+import java.util.function.UnaryOperator;
 
 /** A sum of weighted terms. */
 final class SumLoss implements DistillationLoss {
@@ -65,6 +66,27 @@ final class SumLoss implements DistillationLoss {
   @Override
   public boolean requiresLabels() {
     return terms.stream().anyMatch(term -> term.loss().requiresLabels());
+  }
+
+  @Override
+  public boolean requiresSameClasses() {
+    return terms.stream().anyMatch(SumLoss::readsTheSameClasses);
+  }
+
+  private static boolean readsTheSameClasses(LossTerm term) {
+    return term.loss().requiresSameClasses()
+        && term.loss().requiresOfStudent().contains(SignalKind.LOGITS)
+        && term.loss().requiresOfTeacher().contains(SignalKind.LOGITS);
+  }
+
+  @Override
+  public DistillationLoss mapInnermost(UnaryOperator<DistillationLoss> operation) {
+    return new SumLoss(
+        terms.stream()
+            .map(
+                term ->
+                    new LossTerm(term.name(), term.weight(), term.loss().mapInnermost(operation)))
+            .toList());
   }
 
   @Override

@@ -17,7 +17,7 @@ final class TokenRows {
     NDArray sequence = sequence("student", context.student());
     NDArray targets = context.hasLabels() ? targets(context.labels(), sequence) : null;
     NDArray counted = targets == null ? realTokens(context.student(), sequence) : targets.gte(0);
-    NDArray index = counted.reshape(-1).toType(DataType.INT32, false).nonzero().reshape(-1);
+    NDArray index = index(counted);
     double weight = context.tokenWeight(index.size());
     LossContext.Builder rows =
         context.onRows(
@@ -27,9 +27,18 @@ final class TokenRows {
                 : rows("teacher", context.teacher(), sequence, index),
             weight);
     if (targets != null) {
-      rows.labels(targets.reshape(-1).get(index));
+      rows.labels(context.labels().reshape(-1).get(index.add(1)));
     }
     return rows.build();
+  }
+
+  /** Returns where the predictions of the tokens that count stand among all {@code N * L}. */
+  private static NDArray index(NDArray counted) {
+    NDArray numbers = counted.toType(DataType.INT32, false);
+    // the last position predicts nothing
+    NDArray last =
+        numbers.getManager().zeros(new Shape(numbers.getShape().get(0), 1), DataType.INT32);
+    return numbers.concat(last, 1).reshape(-1).nonzero().reshape(-1);
   }
 
   private static NDArray sequence(String who, Signals signals) {
@@ -101,6 +110,6 @@ final class TokenRows {
   }
 
   private static NDArray take(NDArray sequence, NDArray index) {
-    return sequence.get(":, :-1").reshape(-1, sequence.getShape().get(2)).get(index);
+    return sequence.reshape(-1, sequence.getShape().get(2)).get(index);
   }
 }

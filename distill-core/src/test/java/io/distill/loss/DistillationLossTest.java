@@ -342,6 +342,28 @@ class DistillationLossTest {
         .containsExactly("0.one[0 <- 1, 1 <- 3]", "1.ten[1 <- 3]", "2.hundred[0 <- 1, 1 <- 3]");
   }
 
+  @Test
+  void mapInnermost_replacesLossesAndKeepsWhatIsAroundThem() {
+    DistillationLoss loss =
+        ONE.atTemperature(progress -> 2)
+            .weighted(0.5)
+            .plus(TEN.onLayers(LayerMapping.last()).named("x").weighted(3));
+    List<String> seen = new ArrayList<>();
+
+    DistillationLoss mapped =
+        loss.mapInnermost(
+            each -> {
+              seen.add(each.name());
+              return new Constant("new", 100);
+            });
+
+    assertThat(seen).containsExactly("one", "ten");
+    assertThat(mapped.terms()).extracting(LossTerm::name).containsExactly("one", "x");
+    assertThat(mapped.terms()).extracting(term -> term.weightAt(START)).containsExactly(0.5, 3.0);
+    assertThat(mapped.compute(context(START)).getFloat()).isEqualTo(350);
+    assertThat(loss.compute(context(START)).getFloat()).isEqualTo(30.5f);
+  }
+
   private record Declared(LayerMapping mapping, List<String> names) implements LossSetup {
     @Override
     public SignalWidths student() {

@@ -37,6 +37,7 @@ record Golden(
     @Nullable List<Drawn> teacher,
     @Nullable Integers labels,
     @Nullable Drawn mask,
+    @Nullable Drawn teacherMask,
     @Nullable List<List<Integer>> pairs,
     @Nullable Map<String, Drawn> parameters,
     @Nullable Map<String, Drawn> buffers,
@@ -121,6 +122,7 @@ record Golden(
                 teacher == null ? List.of() : teacher.stream().map(Drawn::toPart).toList())
             .withLabels(labels == null ? null : labels.toValues())
             .withMask(mask == null ? null : mask.toValues())
+            .withTeacherMask(teacherMask == null ? null : teacherMask.toValues())
             .withParameters(values(parameters))
             .withBuffers(values(buffers))
             .atTemperature(temperature == null ? 1 : temperature);

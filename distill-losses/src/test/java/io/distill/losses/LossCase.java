@@ -62,6 +62,7 @@ final class LossCase {
   private List<Part> teacher = List.of();
   private @Nullable Values labels;
   private @Nullable Values mask;
+  private @Nullable Values teacherMask;
   private Values indices = new Values(new double[0], 0);
   private Map<String, Values> parameters = Map.of();
   private Map<String, Values> buffers = Map.of();
@@ -78,6 +79,7 @@ final class LossCase {
     copy.teacher = teacher;
     copy.labels = labels;
     copy.mask = mask;
+    copy.teacherMask = teacherMask;
     copy.indices = indices;
     copy.parameters = parameters;
     copy.buffers = buffers;
@@ -198,6 +200,12 @@ final class LossCase {
     return copy;
   }
 
+  LossCase withTeacherMask(@Nullable Values other) {
+    LossCase copy = copy();
+    copy.teacherMask = other;
+    return copy;
+  }
+
   LossCase withIndices(Values other) {
     LossCase copy = copy();
     copy.indices = other;
@@ -247,6 +255,7 @@ final class LossCase {
     copy.teacher = teacher.stream().map(part -> part.rows(rows)).toList();
     copy.labels = labels == null ? null : labels.rows(rows);
     copy.mask = mask == null ? null : mask.rows(rows);
+    copy.teacherMask = teacherMask == null ? null : teacherMask.rows(rows);
     copy.indices = indices.rows(rows);
     return copy;
   }
@@ -311,7 +320,10 @@ final class LossCase {
       LossContext.Builder context =
           LossContext.builder(
                   signals(student, of, mask == null ? null : mask.toArray(manager, type)),
-                  signals(teacher, from, null))
+                  signals(
+                      teacher,
+                      from,
+                      teacherMask == null ? null : teacherMask.toArray(manager, type)))
               .temperature(TemperatureSchedule.constant(temperature))
               .layerMapping(mapping)
               .progress(progress)

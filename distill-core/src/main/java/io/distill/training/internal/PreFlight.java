@@ -328,6 +328,7 @@ final class PreFlight {
   private void checkClasses(SignalWidths student, SignalWidths teacher) {
     boolean compared =
         !classNamesDiffer
+            && recipe.loss().requiresSameClasses()
             && recipe.requiresOfTeacher().contains(SignalKind.LOGITS)
             && recipe.requiresOfStudent().contains(SignalKind.LOGITS);
     if (compared

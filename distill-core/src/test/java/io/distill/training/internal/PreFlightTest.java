@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import ai.djl.Device;
 import ai.djl.Model;
+import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
@@ -22,6 +23,7 @@ import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
 import io.distill.internal.NativeEngine;
 import io.distill.loss.DistillationLoss;
+import io.distill.loss.LossContext;
 import io.distill.mapping.LayerMapping;
 import io.distill.mapping.LayerPair;
 import io.distill.mapping.NamedLayerPair;
@@ -186,6 +188,31 @@ class PreFlightTest {
         DATA,
         "teacher and student logits must have the same number of classes but were 5 (teacher) and 3"
             + " (student); select the shared classes or use a feature loss");
+  }
+
+  @Test
+  void classCountsDiffer_whereTheLossDoesNotCompareClasses_isNoProblem() {
+    DistillationLoss sorted =
+        new DistillationLoss() {
+          @Override
+          public NDArray compute(LossContext context) {
+            return context.meanOverRows(
+                context
+                    .student()
+                    .logits()
+                    .max(new int[] {1})
+                    .sub(context.teacher().logits().max(new int[] {1}))
+                    .square());
+          }
+
+          @Override
+          public boolean requiresSameClasses() {
+            return false;
+          }
+        };
+    recipe(RuleTeacher.of(row -> new float[5]), TinyRuns.perceptron(), sorted.named("largest"))
+        .fit(DATA)
+        .close();
   }
 
   @Test
