@@ -251,27 +251,6 @@ class LossContextTest {
   }
 
   @Test
-  void tokens_ofRowsOfUnequalTemperatures_haveThatOfTheirRow() {
-    NDArray logits = manager.arange(24f).reshape(2, 3, 4);
-    NDArray mask = manager.create(new long[] {1, 1, 0, 1, 1, 1}, new Shape(2, 3));
-    Signals signals = Signals.builder().logits(logits).mask(mask).build();
-    DistillationLoss mean =
-        context -> context.tokens().temperatures().mul(context.manager().create(1f)).sum();
-    RowTemperature twoAndSeven =
-        new RowTemperature() {
-          @Override
-          public void prepare(LossSetup setup) {}
-
-          @Override
-          public NDArray of(LossContext context) {
-            return manager.create(new float[] {2, 7}, new Shape(2, 1));
-          }
-        };
-    LossContext context = LossContext.builder(signals, Signals.none()).build();
-    assertThat(mean.atTemperature(twoAndSeven).compute(context).getFloat()).isEqualTo(2 + 7 + 7);
-  }
-
-  @Test
   void tokensOfAStepWhoseTokensNobodyCounted_areThoseOfTheBatch() {
     NDArray logits = manager.ones(new Shape(2, 3, 4));
     NDArray labels = manager.create(new long[] {0, 1, -1, 0, 1, 1}, new Shape(2, 3));
