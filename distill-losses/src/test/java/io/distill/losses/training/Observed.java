@@ -1,0 +1,88 @@
+package io.distill.losses.training;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.DataType;
+import io.distill.signal.SignalKind;
+import io.distill.signal.Signals;
+import java.util.Set;
+
+/**
+ * What a model says about the rows that are held out, in host memory.
+ *
+ * @param answers the class of the largest logit, of each row, or of each real token but the last
+ * @param embeddings one vector a row: the embedding, or the last hidden state averaged over real
+ *     tokens or pixels
+ * @param attention the probabilities of the last layer, one distribution for each row, head and
+ *     real token
+ */
+record Observed(int[] answers, float[][] embeddings, float[][] attention) {
+
+  private static final float OUT_OF_REACH = -1e9f;
+
+  static Observed of(Signals signals, Set<SignalKind> kinds) {
+    return new Observed(
+        kinds.contains(SignalKind.LOGITS) ? answers(signals) : new int[0],
+        kinds.contains(SignalKind.EMBEDDING) || kinds.contains(SignalKind.HIDDEN_STATES)
+            ? embeddings(signals)
+            : new float[0][],
+        kinds.contains(SignalKind.ATTENTION_SCORES) ? attention(signals) : new float[0][]);
+  }
+
+  private static int[] answers(Signals signals) {
+    NDArray best = signals.logits().argMax(-1);
+    if (best.getShape().dimension() == 2) {
+      NDArray predicted = signals.mask().orElseThrow().get(":, 1:").gt(0);
+      best = best.get(":, :-1").get(predicted);
+    }
+    long[] classes = best.toType(DataType.INT64, false).toLongArray();
+    int[] answers = new int[classes.length];
+    for (int i = 0; i < answers.length; i++) {
+      answers[i] = Math.toIntExact(classes[i]);
+    }
+    return answers;
+  }
+
+  private static float[][] embeddings(Signals signals) {
+    NDArray rows;
+    if (signals.kinds().contains(SignalKind.EMBEDDING)) {
+      rows = signals.embedding();
+    } else {
+      NDArray last = signals.hiddenStates().get(signals.hiddenStates().size() - 1);
+      rows =
+          switch (last.getShape().dimension()) {
+            case 2 -> last;
+            case 3 -> {
+              NDArray mask = signals.mask().orElseThrow().toType(DataType.FLOAT32, false);
+              yield last.mul(mask.expandDims(2))
+                  .sum(new int[] {1})
+                  .div(mask.sum(new int[] {1}, true));
+            }
+            default -> last.mean(new int[] {2, 3});
+          };
+    }
+    return table(rows);
+  }
+
+  private static float[][] attention(Signals signals) {
+    NDArray scores = signals.attentionScores().get(signals.attentionScores().size() - 1);
+    long rows = scores.getShape().get(0);
+    long heads = scores.getShape().get(1);
+    long tokens = scores.getShape().get(2);
+    NDArray mask = signals.mask().orElseThrow().toType(DataType.FLOAT32, false);
+    NDArray keys = mask.reshape(rows, 1, 1, tokens);
+    NDArray probabilities = scores.add(keys.sub(1).mul(-OUT_OF_REACH)).softmax(-1);
+    NDArray real = mask.expandDims(1).broadcast(rows, heads, tokens).reshape(-1).gt(0);
+    return table(probabilities.reshape(rows * heads * tokens, tokens).get(real));
+  }
+
+  private static float[][] table(NDArray rows) {
+    int count = Math.toIntExact(rows.getShape().get(0));
+    int width = Math.toIntExact(rows.getShape().get(1));
+    float[] flat = rows.toFloatArray();
+    float[][] table = new float[count][width];
+    for (int i = 0; i < count; i++) {
+      System.arraycopy(flat, i * width, table[i], 0, width);
+    }
+    return table;
+  }
+}
