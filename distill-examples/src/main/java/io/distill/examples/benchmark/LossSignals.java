@@ -131,9 +131,7 @@ final class LossSignals implements AutoCloseable {
   }
 
   private Shape logits() {
-    return layout == Layout.TOKENS
-        ? new Shape(1, TOKENS + 1, CLASSES)
-        : new Shape(rows, CLASSES);
+    return layout == Layout.TOKENS ? new Shape(1, TOKENS + 1, CLASSES) : new Shape(rows, CLASSES);
   }
 
   private Shape layer(SignalKind kind) {
@@ -244,8 +242,7 @@ final class LossSignals implements AutoCloseable {
 
     @Override
     public void parameter(String name, Shape shape) {
-      parameters.computeIfAbsent(
-          name, key -> trained(manager.randomUniform(-0.05f, 0.05f, shape)));
+      parameters.computeIfAbsent(name, key -> trained(manager.randomUniform(-0.05f, 0.05f, shape)));
     }
 
     @Override

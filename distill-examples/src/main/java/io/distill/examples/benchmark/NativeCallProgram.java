@@ -1,6 +1,8 @@
 package io.distill.examples.benchmark;
 
-/** Evaluates every loss a few times, and once more between two marks; {@link NativeCalls} runs it. */
+/**
+ * Evaluates every loss a few times, and once more between two marks; {@link NativeCalls} runs it.
+ */
 final class NativeCallProgram {
 
   private NativeCallProgram() {}
