@@ -9,7 +9,6 @@ import static io.distill.losses.Losses.softTargetsAndHardLabels;
 import io.distill.loss.DistillationLoss;
 import io.distill.losses.Losses;
 import java.util.List;
-import java.util.function.Supplier;
 
 /**
  * Every loss of the library, as a reader would write it, with the task on which it trains a small
@@ -25,21 +24,28 @@ final class Catalogue {
   /** Where a student trains. */
   enum Setting {
     /** Sentences, with the library's encoder: logits, embedding, hidden states, attention. */
-    TEXT(TextTask::task),
+    TEXT {
+      @Override
+      Task task() {
+        return TextTask.task();
+      }
+    },
     /** Images, with convolutions: logits, embedding, maps. */
-    IMAGES(ImageTask::task),
+    IMAGES {
+      @Override
+      Task task() {
+        return ImageTask.task();
+      }
+    },
     /** Next words, with a language model: logits and labels of each token, logit factors. */
-    TOKENS(TokenTask::task);
+    TOKENS {
+      @Override
+      Task task() {
+        return TokenTask.task();
+      }
+    };
 
-    private final Supplier<Task> task;
-
-    Setting(Supplier<Task> task) {
-      this.task = task;
-    }
-
-    Task task() {
-      return task.get();
-    }
+    abstract Task task();
   }
 
   /**
