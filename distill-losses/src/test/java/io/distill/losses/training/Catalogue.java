@@ -37,6 +37,13 @@ final class Catalogue {
         return ImageTask.task();
       }
     },
+    /** Images, with a student whose maps are as wide as the teacher's. */
+    IMAGES_OF_EQUAL_WIDTHS {
+      @Override
+      Task task() {
+        return ImageTask.ofEqualWidths();
+      }
+    },
     /** Next words, with a language model: logits and labels of each token, logit factors. */
     TOKENS {
       @Override
@@ -106,11 +113,15 @@ final class Catalogue {
   }
 
   private static Entry images(String call, DistillationLoss loss) {
+    return images(call, loss, Setting.IMAGES);
+  }
+
+  private static Entry images(String call, DistillationLoss loss, Setting setting) {
     Closeness closeness = Closeness.fitting(loss);
     return entry(
         call,
         loss,
-        Setting.IMAGES,
+        setting,
         closeness == Closeness.GEOMETRY ? Closeness.MAP_GEOMETRY : closeness);
   }
 

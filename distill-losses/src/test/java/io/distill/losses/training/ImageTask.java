@@ -42,16 +42,27 @@ final class ImageTask implements Task {
   private final DistillationDataset train;
   private final DistillationDataset heldOut;
   private final ModelTeacher teacher;
+  private final int[] channels;
 
-  private ImageTask() {
+  private ImageTask(
+      DistillationDataset train,
+      DistillationDataset heldOut,
+      ModelTeacher teacher,
+      int... channels) {
+    this.train = train;
+    this.heldOut = heldOut;
+    this.teacher = teacher;
+    this.channels = channels;
+  }
+
+  private static ImageTask made() {
     NDManager manager = NativeEngine.newManager(Device.cpu()); // as long as this process
-    train = images(manager, TRAIN, 1);
-    heldOut = images(manager, HELD_OUT, 2);
-    teacher =
+    DistillationDataset train = images(manager, TRAIN, 1);
+    ModelTeacher teacher =
         Teacher.of(
             Distiller.builder()
                 .teacher(Teacher.none())
-                .student(convolutions(TEACHER, 3))
+                .student(convolutions(3, TEACHER))
                 .loss(hardLabels())
                 .optimizer(Optimizer.adamW().withLearningRate(0.01))
                 .batchSize(16)
@@ -59,14 +70,21 @@ final class ImageTask implements Task {
                 .seed(1)
                 .fit(train)
                 .student());
+    return new ImageTask(train, images(manager, HELD_OUT, 2), teacher, STUDENT);
   }
 
   private static final class Once {
-    static final ImageTask TASK = new ImageTask();
+    static final ImageTask TASK = made();
   }
 
   static ImageTask task() {
     return Once.TASK;
+  }
+
+  /** Returns the task with students whose maps are as wide as the teacher's. */
+  static ImageTask ofEqualWidths() {
+    ImageTask task = Once.TASK;
+    return new ImageTask(task.train, task.heldOut, task.teacher, TEACHER);
   }
 
   private static DistillationDataset images(NDManager manager, int count, long seed) {
@@ -112,7 +130,7 @@ final class ImageTask implements Task {
   }
 
   /** Three convolutions; their outputs before the activation are the hidden states. */
-  private static Student convolutions(int[] channels, long seed) {
+  private static Student convolutions(long seed, int... channels) {
     Weights weights = new Weights(seed);
     ScriptModule.Builder module = ScriptModule.builder("Convolutions");
     int in = 1;
@@ -144,7 +162,7 @@ final class ImageTask implements Task {
         null);
   }
 
-  private static Block blocks(int[] channels) {
+  private static Block blocks(int... channels) {
     SequentialBlock block = new SequentialBlock();
     for (int i = 0; i < channels.length; i++) {
       block.add(
@@ -171,13 +189,13 @@ final class ImageTask implements Task {
 
   @Override
   public Student student() {
-    return convolutions(STUDENT, 4);
+    return convolutions(4, channels);
   }
 
   @Override
   public BlockStudent blocks() {
     return new BlockStudent(
-        () -> blocks(STUDENT),
+        () -> blocks(channels),
         BlockTaps.hiddenStates("01Conv2d", "04Conv2d", "07Conv2d").embedding("10LambdaBlock"),
         (outputs, inputs) -> Signals.builder().logits(outputs.get(0)).build(),
         null,
