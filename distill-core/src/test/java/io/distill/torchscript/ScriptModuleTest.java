@@ -3,14 +3,14 @@ package io.distill.torchscript;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.djl.pytorch.jni.JniUtils;
-import ai.djl.pytorch.engine.PtNDArray;
-import ai.djl.ndarray.NDList;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.pytorch.engine.PtNDArray;
+import ai.djl.pytorch.jni.JniUtils;
 import io.distill.exception.DistillationException;
 import io.distill.internal.NativeEngine;
 import java.nio.ByteBuffer;

@@ -128,7 +128,9 @@ final class NativeCalls {
     for (String watched : List.of(NATIVE_METHODS, FORMULAS, MARKS)) {
       MethodEntryRequest entry = requests.createMethodEntryRequest();
       entry.addClassFilter(watched);
-      entry.setSuspendPolicy(EventRequest.SUSPEND_NONE);
+      // at marks the program waits, so that it cannot end before all its calls were reported
+      entry.setSuspendPolicy(
+          watched.equals(MARKS) ? EventRequest.SUSPEND_EVENT_THREAD : EventRequest.SUSPEND_NONE);
       entry.enable();
     }
     MethodExitRequest exit = requests.createMethodExitRequest();

@@ -7,7 +7,6 @@ import static io.distill.losses.Losses.softTargets;
 import static io.distill.losses.Losses.softTargetsAndHardLabels;
 
 import io.distill.loss.DistillationLoss;
-import io.distill.losses.Losses;
 import java.util.List;
 
 /**
@@ -50,9 +49,25 @@ final class Catalogue {
       Task task() {
         return TokenTask.task();
       }
+    },
+    /** Next words that the student draws. */
+    OWN_SAMPLES {
+      @Override
+      Task task() {
+        return TokenTask.task();
+      }
+
+      @Override
+      DistillationLoss given(DistillationLoss loss) {
+        return TokenTask.task().onOwnSamples(loss);
+      }
     };
 
     abstract Task task();
+
+    DistillationLoss given(DistillationLoss loss) {
+      return task().given(loss);
+    }
   }
 
   /**
@@ -98,8 +113,8 @@ final class Catalogue {
 
     /** Returns what the run minimises. */
     DistillationLoss objective() {
-      DistillationLoss given = setting.task().given(loss);
-      return labelWeight == 0 ? given : given.plus(Losses.hardLabels().weighted(labelWeight));
+      DistillationLoss given = setting.given(loss);
+      return labelWeight == 0 ? given : given.plus(setting.task().labels().weighted(labelWeight));
     }
 
     @Override
@@ -119,14 +134,15 @@ final class Catalogue {
   private static Entry images(String call, DistillationLoss loss, Setting setting) {
     Closeness closeness = Closeness.fitting(loss);
     return entry(
-        call,
-        loss,
-        setting,
-        closeness == Closeness.GEOMETRY ? Closeness.MAP_GEOMETRY : closeness);
+        call, loss, setting, closeness == Closeness.GEOMETRY ? Closeness.MAP_GEOMETRY : closeness);
   }
 
   private static Entry tokens(String call, DistillationLoss loss) {
     return entry(call, loss, Setting.TOKENS, Closeness.fitting(loss));
+  }
+
+  private static Entry ownSamples(String call, DistillationLoss loss) {
+    return entry(call, loss, Setting.OWN_SAMPLES, Closeness.fitting(loss));
   }
 
   private static Entry entry(

@@ -3,7 +3,9 @@ package io.distill.losses.training;
 import io.distill.evaluation.Evaluation;
 import io.distill.loss.DistillationLoss;
 import io.distill.signal.SignalKind;
+import java.util.Arrays;
 import java.util.Set;
+import java.util.stream.IntStream;
 
 /**
  * How close a student is to its teacher on rows that neither learned from: larger is closer. One
@@ -46,24 +48,43 @@ enum Closeness {
   },
 
   /**
-   * For losses on attention: the share of attention that student and teacher give to the same
-   * tokens in the last layer, head by head; 1 less the total variation.
+   * For losses on where maps are active: the share of activation energy that both put on the same
+   * pixels of the last map.
    */
-  ATTENTION(SignalKind.ATTENTION_SCORES, 0.05) {
+  ENERGY(SignalKind.HIDDEN_STATES, 0.05) {
     @Override
     double between(Observed student, Observed teacher) {
       double shared = 0;
-      for (int i = 0; i < student.attention().length; i++) {
-        for (int j = 0; j < student.attention()[i].length; j++) {
-          shared += Math.min(student.attention()[i][j], teacher.attention()[i][j]);
+      for (int i = 0; i < student.energy().length; i++) {
+        for (int j = 0; j < student.energy()[i].length; j++) {
+          shared += Math.min(student.energy()[i][j], teacher.energy()[i][j]);
         }
       }
-      return shared / student.attention().length;
+      return shared / student.energy().length;
+    }
+  },
+
+  /**
+   * For losses on attention: the correlation, over all rows, heads, queries and keys of the last
+   * layer, of how much more or less than evenly the student attends, with the teacher's.
+   */
+  ATTENTION(SignalKind.ATTENTION_SCORES, 0.2) {
+    @Override
+    double between(Observed student, Observed teacher) {
+      return correlation(flat(student.attention()), flat(teacher.attention()));
+    }
+  },
+
+  /**
+   * For losses on relations of queries, keys and values: the same of how the values of the last
+   * layer relate, which needs no common number of heads.
+   */
+  VALUES(SignalKind.VALUES, 0.2) {
+    @Override
+    double between(Observed student, Observed teacher) {
+      return correlation(flat(student.attention()), flat(teacher.attention()));
     }
   };
-
-  private static final Set<SignalKind> ON_ATTENTION =
-      Set.of(SignalKind.ATTENTION_SCORES, SignalKind.QUERIES, SignalKind.KEYS, SignalKind.VALUES);
 
   private final SignalKind kind;
   private final double rise;
@@ -84,13 +105,22 @@ enum Closeness {
     if (trained.contains(SignalKind.LOGITS) || trained.contains(SignalKind.LOGIT_FACTORS)) {
       return AGREEMENT;
     }
-    return trained.stream().anyMatch(ON_ATTENTION::contains) ? ATTENTION : GEOMETRY;
+    if (trained.contains(SignalKind.ATTENTION_SCORES)) {
+      return ATTENTION;
+    }
+    return trained.contains(SignalKind.VALUES) ? VALUES : GEOMETRY;
   }
 
   abstract double between(Observed student, Observed teacher);
 
   Set<SignalKind> kinds() {
     return Set.of(kind);
+  }
+
+  private static double[] flat(float[][] rows) {
+    return Arrays.stream(rows)
+        .flatMapToDouble(row -> IntStream.range(0, row.length).mapToDouble(i -> row[i]))
+        .toArray();
   }
 
   private static double[] cosines(float[][] rows) {

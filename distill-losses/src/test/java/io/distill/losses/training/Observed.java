@@ -12,20 +12,43 @@ import java.util.Set;
  * @param answers the class of the largest logit, of each row, or of each real token but the last
  * @param embeddings one vector a row: the embedding, or the last hidden state averaged over real
  *     tokens or pixels
- * @param attention the probabilities of the last layer, one distribution for each row, head and
- *     real token
+ * @param energy the shares of the pixels of the last map in its squared activations, of each row
+ * @param attention how much more than evenly the last layer attends, or its values relate, to each
+ *     real token: one row for each row, head and real token
  */
-record Observed(int[] answers, float[][] embeddings, float[][] attention) {
+record Observed(int[] answers, float[][] embeddings, float[][] energy, float[][] attention) {
 
   private static final float OUT_OF_REACH = -1e9f;
 
   static Observed of(Signals signals, Set<SignalKind> kinds) {
+    float[][] none = new float[0][];
     return new Observed(
         kinds.contains(SignalKind.LOGITS) ? answers(signals) : new int[0],
         kinds.contains(SignalKind.EMBEDDING) || kinds.contains(SignalKind.HIDDEN_STATES)
             ? embeddings(signals)
-            : new float[0][],
-        kinds.contains(SignalKind.ATTENTION_SCORES) ? attention(signals) : new float[0][]);
+            : none,
+        kinds.contains(SignalKind.HIDDEN_STATES) ? energy(signals) : none,
+        kinds.contains(SignalKind.ATTENTION_SCORES)
+            ? attention(signals, last(signals, SignalKind.ATTENTION_SCORES))
+            : kinds.contains(SignalKind.VALUES) ? attention(signals, relations(signals)) : none);
+  }
+
+  private static NDArray last(Signals signals, SignalKind kind) {
+    return signals.layers(kind).get(signals.layers(kind).size() - 1);
+  }
+
+  /** Returns how the values of each two tokens relate, all heads joined, {@code [N, 1, L, L]}. */
+  private static NDArray relations(Signals signals) {
+    NDArray values = last(signals, SignalKind.VALUES).transpose(0, 2, 1, 3);
+    long[] shape = values.getShape().getShape();
+    NDArray joined = values.reshape(shape[0], 1, shape[1], shape[2] * shape[3]);
+    return joined.matMul(joined.transpose(0, 1, 3, 2)).div(Math.sqrt((double) shape[2] * shape[3]));
+  }
+
+  private static float[][] energy(Signals signals) {
+    NDArray last = last(signals, SignalKind.HIDDEN_STATES);
+    NDArray squares = last.square().mean(new int[] {1}).flatten(1, -1);
+    return table(squares.div(squares.sum(new int[] {1}, true)));
   }
 
   private static int[] answers(Signals signals) {
@@ -47,7 +70,7 @@ record Observed(int[] answers, float[][] embeddings, float[][] attention) {
     if (signals.kinds().contains(SignalKind.EMBEDDING)) {
       rows = signals.embedding();
     } else {
-      NDArray last = signals.hiddenStates().get(signals.hiddenStates().size() - 1);
+      NDArray last = last(signals, SignalKind.HIDDEN_STATES);
       rows =
           switch (last.getShape().dimension()) {
             case 2 -> last;
@@ -63,8 +86,7 @@ record Observed(int[] answers, float[][] embeddings, float[][] attention) {
     return table(rows);
   }
 
-  private static float[][] attention(Signals signals) {
-    NDArray scores = signals.attentionScores().get(signals.attentionScores().size() - 1);
+  private static float[][] attention(Signals signals, NDArray scores) {
     long rows = scores.getShape().get(0);
     long heads = scores.getShape().get(1);
     long tokens = scores.getShape().get(2);
@@ -72,7 +94,8 @@ record Observed(int[] answers, float[][] embeddings, float[][] attention) {
     NDArray keys = mask.reshape(rows, 1, 1, tokens);
     NDArray probabilities = scores.add(keys.sub(1).mul(-OUT_OF_REACH)).softmax(-1);
     NDArray real = mask.expandDims(1).broadcast(rows, heads, tokens).reshape(-1).gt(0);
-    return table(probabilities.reshape(rows * heads * tokens, tokens).get(real));
+    NDArray even = keys.div(keys.sum(new int[] {3}, true));
+    return table(probabilities.sub(even).reshape(rows * heads * tokens, tokens).get(real));
   }
 
   private static float[][] table(NDArray rows) {

@@ -1,5 +1,7 @@
 package io.distill.losses.training;
 
+import static io.distill.losses.Losses.hardLabels;
+
 import ai.djl.Device;
 import ai.djl.ndarray.NDManager;
 import io.distill.data.DistillationDataset;
@@ -37,6 +39,11 @@ interface Task {
   /** Returns the loss as this task gives it to the run: with token labels, where it has them. */
   default DistillationLoss given(DistillationLoss loss) {
     return loss;
+  }
+
+  /** Returns the loss on labels that joins a loss whose paper needs it. */
+  default DistillationLoss labels() {
+    return hardLabels();
   }
 
   /** Looks at what a model says about the rows that are held out, in one batch. */

@@ -24,6 +24,7 @@ import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
+import java.util.SplittableRandom;
 
 /** Which word comes next, in the sentences of {@link TextTask}, for a tiny language model. */
 final class TokenTask implements Task {
@@ -46,7 +47,7 @@ final class TokenTask implements Task {
             Distiller.builder()
                 .teacher(Teacher.none())
                 .student(languageModel(TEACHER_WIDTH, 3))
-                .loss(new TokenLabels(nextToken(), train, tokenizer))
+                .loss(new TokenLabels(nextToken(), train, tokenizer, false))
                 .optimizer(Optimizer.adamW().withLearningRate(0.01))
                 .batchSize(16)
                 .epochs(15)
@@ -113,10 +114,11 @@ final class TokenTask implements Task {
   }
 
   /**
-   * Gives a loss the tokens of the text as labels, as a run over a corpus does. The run itself
-   * knows one label a row.
+   * Gives a loss labels of tokens, as a run over a corpus does: those of the text, or samples of
+   * the student's own. The run itself knows one label a row.
    */
-  private record TokenLabels(DistillationLoss inside, TextDataset texts, Tokenizer tokenizer)
+  private record TokenLabels(
+      DistillationLoss inside, TextDataset texts, Tokenizer tokenizer, boolean sampled)
       implements DistillationLoss {
 
     @Override
@@ -132,6 +134,9 @@ final class TokenTask implements Task {
           labels[i * length + j] = ids[j];
         }
       }
+      if (sampled) {
+        sample(context, labels, length);
+      }
       NDArray array = context.manager().create(labels, new Shape(rows.length, length));
       return inside.compute(
           LossContext.builder(context.student(), context.teacher())
@@ -139,6 +144,24 @@ final class TokenTask implements Task {
               .rowIndices(context.rowIndices())
               .progress(context.progress())
               .build());
+    }
+
+    /** Draws each label but the first of a row from the logits at the token before. */
+    private static void sample(LossContext context, long[] labels, int length) {
+      NDArray probabilities = context.student().logits().stopGradient().softmax(-1);
+      int classes = Math.toIntExact(probabilities.getShape().get(2));
+      float[] shares = probabilities.toFloatArray();
+      SplittableRandom random = new SplittableRandom(context.progress().step());
+      for (int i = 0; i < labels.length; i++) {
+        if (i % length > 0 && labels[i] >= 0) {
+          double rest = random.nextDouble();
+          int drawn = 0;
+          while (drawn < classes - 1 && (rest -= shares[(i - 1) * classes + drawn]) > 0) {
+            drawn++;
+          }
+          labels[i] = drawn;
+        }
+      }
     }
 
     @Override
@@ -171,7 +194,17 @@ final class TokenTask implements Task {
 
   @Override
   public DistillationLoss given(DistillationLoss loss) {
-    return new TokenLabels(loss, train, tokenizer);
+    return new TokenLabels(loss, train, tokenizer, false);
+  }
+
+  @Override
+  public DistillationLoss labels() {
+    return new TokenLabels(nextToken().named("labels"), train, tokenizer, false);
+  }
+
+  /** Gives the loss words that the student draws, each after the words that the text has before. */
+  DistillationLoss onOwnSamples(DistillationLoss loss) {
+    return new TokenLabels(loss, train, tokenizer, true);
   }
 
   @Override
