@@ -165,6 +165,10 @@ final class Catalogue {
             "softTargets()",
             ((DistillationLoss) context -> softTargets().compute(context.tokens()))
                 .named("softTargets")),
+        ownSamples(
+            "softTargets()",
+            ((DistillationLoss) context -> softTargets().compute(context.tokens()))
+                .named("softTargets")),
         // attention
         // relation
         // contrastive
