@@ -183,7 +183,9 @@ public final class LossTable {
     }
     boolean withoutArguments = factories.stream().anyMatch(each -> each.parameters().isBlank());
     if (defaults.isEmpty() && withoutArguments) {
-      defaults = components(loss);
+      String parameters =
+          factories.stream().map(Factory::call).collect(Collectors.joining(" ")) + " ";
+      defaults = components(loss, parameters);
     }
     return "| "
         + String.join("<br>", calls)
@@ -258,8 +260,8 @@ public final class LossTable {
     public void buffer(String name, Shape shape, float value) {}
   }
 
-  /** The numbers and choices that a loss was made with. */
-  private static String components(DistillationLoss loss) {
+  /** The numbers and choices that a loss was made with and that a caller may choose. */
+  private static String components(DistillationLoss loss, String parameters) {
     RecordComponent[] components = loss.getClass().getRecordComponents();
     List<String> defaults = new ArrayList<>();
     for (RecordComponent component : components == null ? new RecordComponent[0] : components) {
@@ -270,7 +272,9 @@ public final class LossTable {
       } catch (ReflectiveOperationException e) {
         throw new IllegalStateException(component + " must be readable but was not", e);
       }
-      if (value instanceof Number || value instanceof Boolean || value instanceof Enum<?>) {
+      boolean chosen = parameters.matches(".*\\b" + component.getName() + "\\b.*");
+      if (chosen
+          && (value instanceof Number || value instanceof Boolean || value instanceof Enum<?>)) {
         defaults.add(component.getName() + " " + shown(value));
       }
     }

@@ -6,17 +6,45 @@ import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import java.util.Set;
 
-/**
- * What a model says about the rows that are held out, in host memory.
- *
- * @param answers the class of the largest logit, of each row, or of each real token but the last
- * @param embeddings one vector a row: the embedding, or the last hidden state averaged over real
- *     tokens or pixels
- * @param energy the shares of the pixels of the last map in its squared activations, of each row
- * @param attention how much more than evenly the last layer attends, or its values relate, to each
- *     real token: one row for each row, head and real token
- */
-record Observed(int[] answers, float[][] embeddings, float[][] energy, float[][] attention) {
+/** What a model says about the rows that are held out, in host memory. */
+final class Observed {
+
+  private final int[] answers;
+  private final float[][] embeddings;
+  private final float[][] energy;
+  private final float[][] attention;
+
+  private Observed(int[] answers, float[][] embeddings, float[][] energy, float[][] attention) {
+    this.answers = answers;
+    this.embeddings = embeddings;
+    this.energy = energy;
+    this.attention = attention;
+  }
+
+  /** The class of the largest logit, of each row, or of each real token but the last. */
+  int[] answers() {
+    return answers;
+  }
+
+  /**
+   * One vector a row: the embedding, or the last hidden state averaged over real tokens or pixels.
+   */
+  float[][] embeddings() {
+    return embeddings;
+  }
+
+  /** The shares of the pixels of the last map in its squared activations, of each row. */
+  float[][] energy() {
+    return energy;
+  }
+
+  /**
+   * How much more than evenly the last layer attends, or its values relate, to each real token: one
+   * row for each row, head and real token.
+   */
+  float[][] attention() {
+    return attention;
+  }
 
   private static final float OUT_OF_REACH = -1e9f;
 
