@@ -291,7 +291,34 @@ public final class LossContext {
    */
   public NDArray meanOverRows(NDArray perRow) {
     checkRows("perRow", perRow, new Shape(rows));
-    return perRow.sum().mul((float) (rowWeight == null ? 1.0 / Math.max(1, rows) : rowWeight));
+    return perRow.sum().mul(rowWeight());
+  }
+
+  /**
+   * Returns the factor that makes the sum over the batch's rows what {@link #meanOverRows} gives,
+   * for losses that take the sum themselves.
+   *
+   * @return the factor
+   */
+  public float rowWeight() {
+    return (float) (rowWeight == null ? 1.0 / Math.max(1, rows) : rowWeight);
+  }
+
+  /**
+   * Returns the factor that makes the sum over the batch's labelled rows what {@link
+   * #meanOverLabelledRows} gives, for losses that take the sum themselves.
+   *
+   * @return the factor
+   * @throws DistillationException if the data set has no labels at all
+   */
+  public float labelledRowWeight() {
+    if (rowWeight != null) {
+      // rows of their own, all of which have labels
+      return rowWeight.floatValue();
+    }
+    return step.rows() < 0
+        ? 1 / Math.max(1f, labelled().sum().getFloat())
+        : stepShare(step.labelledRows());
   }
 
   /**
@@ -303,15 +330,7 @@ public final class LossContext {
    */
   public NDArray meanOverLabelledRows(NDArray perRow) {
     checkRows("perRow", perRow, new Shape(rows));
-    NDArray sum = perRow.mul(labelled()).sum();
-    if (rowWeight != null) {
-      // rows of their own, all of which have labels
-      return sum.mul(rowWeight.floatValue());
-    }
-    if (step.rows() < 0) {
-      return sum.div(Math.max(1f, labelled().sum().getFloat()));
-    }
-    return sum.mul(stepShare(step.labelledRows()));
+    return perRow.mul(labelled()).sum().mul(labelledRowWeight());
   }
 
   /**

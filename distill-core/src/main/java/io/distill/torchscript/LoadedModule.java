@@ -136,24 +136,23 @@ public final class LoadedModule implements AutoCloseable {
    * @param method its name
    * @param inputs its tensors; names ending in {@code []} gather into a list. The result is
    *     attached to the manager of the first one
-   * @param gradients whether the call is recorded for a backward pass
+   * @param gradients whether the call is recorded for a backward pass; its results may take part in
+   *     one either way, as a teacher's signals do
    * @return the outputs; entries of a dictionary carry their keys as names
    */
   public NDList call(String method, NDList inputs, boolean gradients) {
     NDList arguments = new NDList(inputs.size() + 1);
     arguments.addAll(inputs);
     arguments.add(methodSelectors.computeIfAbsent(method, this::selector));
-    if (gradients) {
+    if (gradients || !JniUtils.isGradMode()) {
       return IValueUtils.forward(block, arguments, true);
     }
-    // DJL's own way to run without gradients gives tensors that no later backward pass may keep,
-    // so a product of student and teacher would fail
-    boolean mode = JniUtils.isGradMode();
+    // not DJL's inference mode, whose results cannot be saved for the backward pass of a product
     JniUtils.setGradMode(false);
     try {
       return IValueUtils.forward(block, arguments, true);
     } finally {
-      JniUtils.setGradMode(mode);
+      JniUtils.setGradMode(true);
     }
   }
 

@@ -5,9 +5,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.pytorch.engine.PtNDArray;
+import ai.djl.pytorch.jni.JniUtils;
 import io.distill.exception.DistillationException;
 import io.distill.internal.NativeEngine;
 import java.nio.ByteBuffer;
@@ -80,6 +83,37 @@ class ScriptModuleTest {
         .isInstanceOf(DistillationException.class)
         .hasMessageContaining("libtorch refused it (")
         .hasMessageContaining("no_such_operator");
+  }
+
+  @Test
+  void callWithoutGradients_givesWhatABackwardPassMayUse() {
+    ScriptModule scale =
+        ScriptModule.builder("Scale")
+            .parameter("factor", HostTensor.of(new float[] {3}, 1))
+            .method("def forward(self, input: Tensor) -> Tensor:\n  return input * self.factor\n")
+            .build();
+    NativeEngine.prepareThread();
+    boolean mode = JniUtils.isGradMode();
+    JniUtils.setGradMode(true);
+    try (LoadedModule module = LoadedModule.load(scale, Device.cpu(), true);
+        NDManager manager = NativeEngine.newManager(Device.cpu())) {
+      NDArray input = manager.create(new float[] {1, 2});
+      NDArray fixed = module.call("forward", new NDList(input), false).head();
+      NDArray student = manager.create(new float[] {5, 7});
+      student.setRequiresGradient(true);
+      NDArray product = student.mul(fixed).sum();
+      JniUtils.backward(
+          (PtNDArray) product,
+          (PtNDArray) manager.ones(product.getShape(), DataType.FLOAT32),
+          false,
+          false);
+
+      assertThat(student.getGradient().toFloatArray()).containsExactly(3, 6);
+      assertThat(JniUtils.requiresGrad((PtNDArray) fixed)).isFalse();
+      assertThat(JniUtils.isGradMode()).isTrue();
+    } finally {
+      JniUtils.setGradMode(mode);
+    }
   }
 
   @Test

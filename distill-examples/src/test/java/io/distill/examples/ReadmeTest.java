@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -17,24 +18,60 @@ class ReadmeTest {
 
   private static final Path ROOT = Path.of("..");
   private static final Pattern JAVA = Pattern.compile("(?s)```java\\n(.*?)```");
+  private static final Pattern LINK = Pattern.compile("\\]\\(([^)#]+)");
   private static final Pattern COMMAND = Pattern.compile("(?s)\\n## %s\\n+```sh\\n([^\\n]+)\\n```");
 
+  private static final List<Path> COMPILED =
+      List.of(
+          Path.of("src/test/java/io/distill/examples/ReadmeSnippets.java"),
+          Path.of("src/main/java/io/distill/examples/email/PlainDjl.java"),
+          Path.of("../distill-losses/src/test/java/io/distill/losses/docs/CustomLossGuide.java"));
+
   static Stream<String> snippets() throws IOException {
-    return JAVA.matcher(readme()).results().map(match -> match.group(1));
+    StringBuilder pages = new StringBuilder(readme());
+    for (Path page : guides()) {
+      pages.append(Files.readString(page));
+    }
+    return JAVA.matcher(pages).results().map(match -> match.group(1));
+  }
+
+  private static List<Path> guides() throws IOException {
+    List<Path> pages = new ArrayList<>();
+    pages.add(ROOT.resolve("distill-losses/README.md"));
+    try (Stream<Path> files = Files.list(ROOT.resolve("distill-losses/docs"))) {
+      files.filter(file -> file.toString().endsWith(".md")).sorted().forEach(pages::add);
+    }
+    return pages;
   }
 
   @ParameterizedTest
   @MethodSource("snippets")
   void snippet_isCompiledByTheBuild(String snippet) throws IOException {
-    String compiled =
-        Files.readString(Path.of("src/test/java/io/distill/examples/ReadmeSnippets.java"))
-            + Files.readString(Path.of("src/main/java/io/distill/examples/email/PlainDjl.java"));
-    assertThat(squeezed(compiled)).contains(squeezed(snippet));
+    StringBuilder compiled = new StringBuilder();
+    for (Path source : COMPILED) {
+      compiled.append(Files.readString(source));
+    }
+    assertThat(squeezed(compiled.toString())).contains(squeezed(snippet));
   }
 
   @Test
-  void readme_hasSnippets() throws IOException {
-    assertThat(snippets()).hasSizeGreaterThanOrEqualTo(4);
+  void readmeAndGuides_haveSnippets() throws IOException {
+    assertThat(JAVA.matcher(readme()).results()).hasSizeGreaterThanOrEqualTo(4);
+    assertThat(snippets()).hasSizeGreaterThanOrEqualTo(9);
+  }
+
+  @Test
+  void linksWithinTheProject_lead() throws IOException {
+    List<Path> pages = new ArrayList<>(guides());
+    pages.add(ROOT.resolve("README.md"));
+    for (Path page : pages) {
+      Path folder = page.toAbsolutePath().normalize().getParent();
+      LINK.matcher(Files.readString(page))
+          .results()
+          .map(match -> match.group(1))
+          .filter(link -> !link.startsWith("http"))
+          .forEach(link -> assertThat(folder.resolve(link)).as("%s in %s", link, page).exists());
+    }
   }
 
   @Test

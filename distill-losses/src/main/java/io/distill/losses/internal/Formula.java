@@ -67,6 +67,11 @@ public final class Formula {
     return new Formula(name, methods, all);
   }
 
+  /** Returns this formula with one more method. */
+  public Formula extended(String method) {
+    return extended(name, method);
+  }
+
   /** Returns this formula with more methods, under another name. */
   public Formula extended(String otherName, String... more) {
     return new Formula(

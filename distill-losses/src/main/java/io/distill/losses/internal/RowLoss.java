@@ -10,6 +10,21 @@ import io.distill.loss.LossContext;
  */
 public interface RowLoss extends DistillationLoss {
 
+  /** Adds up the rows. */
+  String OVER_ROWS =
+      """
+      def over_rows(self, student: Tensor, teacher: Tensor, temperature: Tensor, weight: Tensor) -> Tensor:
+        return torch.sum(self.per_row(student, teacher, temperature, temperature)) * weight
+      """;
+
+  /** Adds up the rows that have a label. */
+  String OVER_LABELLED_ROWS =
+      """
+      def over_labelled_rows(self, student: Tensor, teacher: Tensor, temperature: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
+        values = self.per_row(student, teacher, temperature, labels)
+        return torch.sum(torch.where(labels >= 0, values, 0.)) * weight
+      """;
+
   /**
    * Returns the formula, with a method
    *
@@ -36,10 +51,24 @@ public interface RowLoss extends DistillationLoss {
       Checks.sameLogits(student, teacher);
     }
     NDArray temperature = context.temperatures();
+    // the mean is a part of the call: each operator of its own costs several more
     return requiresLabels()
-        ? context.meanOverLabelledRows(
-            formula().call("per_row", student, teacher, temperature, context.labels()))
-        : context.meanOverRows(
-            formula().call("per_row", student, teacher, temperature, temperature));
+        ? formula()
+            .extended(OVER_LABELLED_ROWS)
+            .call(
+                "over_labelled_rows",
+                student,
+                teacher,
+                temperature,
+                context.labels(),
+                context.manager().create(context.labelledRowWeight()))
+        : formula()
+            .extended(OVER_ROWS)
+            .call(
+                "over_rows",
+                student,
+                teacher,
+                temperature,
+                context.manager().create(context.rowWeight()));
   }
 }
