@@ -18,7 +18,8 @@ import org.openjdk.jmh.runner.options.VerboseMode;
 
 /**
  * Runs the benchmark of the losses in short, counts their native calls, and writes the table of
- * {@code distill-losses/README.md}, if all are measured; the working directory is the project's root.
+ * {@code distill-losses/README.md}, if all are measured; the working directory is the project's
+ * root.
  *
  * <p>It takes about five minutes. Ratios of one run can be compared, times of different runs or
  * machines cannot.

@@ -92,7 +92,7 @@ final class LossSignals implements AutoCloseable {
         layout == Layout.TOKENS
             ? manager.randomInteger(0, CLASSES, new Shape(1, TOKENS + 1), DataType.INT64)
             : manager.randomInteger(0, CLASSES, new Shape(rows), DataType.INT64);
-    rowIndices = manager.arange(0, rows, 1, DataType.INT64);
+    rowIndices = manager.arange(0, Math.toIntExact(rows), 1, DataType.INT64);
     loss.prepare(new Declared(LayerMapping.uniform()));
   }
 
