@@ -2,7 +2,6 @@ package io.distill.examples.benchmark;
 
 import io.distill.examples.benchmark.LossSignals.Layout;
 import io.distill.examples.catalogue.LossCall;
-import io.distill.loss.LossTerm;
 import java.util.List;
 import java.util.Set;
 
@@ -36,12 +35,5 @@ record BenchmarkedLoss(LossCall call, Layout layout) {
 
   LossSignals open() {
     return new LossSignals(call.loss(), layout);
-  }
-
-  /** Returns the name of the room that the loss stands in. */
-  String family() {
-    List<LossTerm> terms = call.loss().terms();
-    String room = terms.get(0).loss().getClass().getPackageName();
-    return room.substring(room.lastIndexOf('.') + 1);
   }
 }

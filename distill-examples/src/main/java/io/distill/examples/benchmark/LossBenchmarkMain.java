@@ -1,8 +1,11 @@
 package io.distill.examples.benchmark;
 
 import io.distill.internal.NativeEngine;
+import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
@@ -14,14 +17,18 @@ import org.openjdk.jmh.runner.options.TimeValue;
 import org.openjdk.jmh.runner.options.VerboseMode;
 
 /**
- * Runs the benchmark of the losses in short, counts their native calls, and prints the table of
- * {@code distill-losses/README.md}.
+ * Runs the benchmark of the losses in short, counts their native calls, and writes the table of
+ * {@code distill-losses/README.md}, if all are measured; the working directory is the project's
+ * root.
  *
  * <p>It takes about five minutes. Ratios of one run can be compared, times of different runs or
  * machines cannot.
  */
 public final class LossBenchmarkMain {
 
+  private static final Path README = Path.of("distill-losses/README.md");
+  private static final String BEGIN = "<!-- speed: begin -->";
+  private static final String END = "<!-- speed: end -->";
   private static final double MEDIAN = 50;
   private static final TimeValue WARM_UP = TimeValue.milliseconds(500);
   private static final TimeValue MEASURED = TimeValue.milliseconds(500);
@@ -33,8 +40,9 @@ public final class LossBenchmarkMain {
    *
    * @param arguments parts of factory calls to measure; none for all losses
    * @throws RunnerException if a benchmark fails
+   * @throws IOException if the README cannot be written
    */
-  public static void main(String[] arguments) throws RunnerException {
+  public static void main(String[] arguments) throws RunnerException, IOException {
     PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
     List<BenchmarkedLoss> losses = BenchmarkedLoss.all();
     List<NativeCalls.Count> calls = NativeCalls.all();
@@ -44,29 +52,44 @@ public final class LossBenchmarkMain {
     }
     NativeEngine.prepareThread();
     SoftTargetsRatio.Medians ratio = SoftTargetsRatio.measure();
-    out.printf(
-        Locale.ROOT,
-        "softTargets() %.1f µs, one TorchScript method of the same formula %.1f µs, ratio %.3f%n%n",
-        ratio.library(),
-        ratio.plain(),
-        ratio.ratio());
-    out.println("| loss | µs | formulas | native calls beside | family |");
-    out.println("|---|---|---|---|---|");
+    StringBuilder table = new StringBuilder();
+    table.append(
+        String.format(
+            Locale.ROOT,
+            "%n`softTargets()` takes %.2f times as long as one TorchScript method of the same formula,"
+                + " mean included (%.0f and %.0f µs, taking turns).%n%n",
+            ratio.ratio(),
+            ratio.library(),
+            ratio.plain()));
+    table.append("| loss | µs | formulas | native calls beside |\n|---|---|---|---|\n");
     for (int i = 0; i < losses.size(); i++) {
-      BenchmarkedLoss loss = losses.get(i);
-      if (!chosen(loss, arguments)) {
-        continue;
+      if (chosen(losses.get(i), arguments)) {
+        NativeCalls.Count count = calls.get(i);
+        table.append(
+            String.format(
+                Locale.ROOT,
+                "| `%s` | %,.0f | %d | %d |%n",
+                losses.get(i).call().call(),
+                median(losses.get(i)),
+                count.formulas(),
+                count.beside()));
       }
-      NativeCalls.Count count = calls.get(i);
-      out.printf(
-          Locale.ROOT,
-          "| `%s` | %,.0f | %d | %d | %s |%n",
-          loss.call().call(),
-          median(loss),
-          count.formulas(),
-          count.beside(),
-          loss.family());
     }
+    out.println(table);
+    if (arguments.length == 0) {
+      write(table.append('\n').toString());
+    }
+  }
+
+  private static void write(String table) throws IOException {
+    String readme = Files.readString(README);
+    int begin = readme.indexOf(BEGIN);
+    int end = readme.indexOf(END);
+    if (begin < 0 || end < begin) {
+      throw new IllegalStateException(README + " must have lines " + BEGIN + " and " + END);
+    }
+    Files.writeString(
+        README, readme.substring(0, begin + BEGIN.length()) + "\n" + table + readme.substring(end));
   }
 
   private static boolean chosen(BenchmarkedLoss loss, String[] parts) {

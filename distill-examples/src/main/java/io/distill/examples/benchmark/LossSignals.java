@@ -71,7 +71,6 @@ final class LossSignals implements AutoCloseable {
   private final NDArray rowIndices;
   private final Map<String, NDArray> parameters = new HashMap<>();
   private final Map<String, NDArray> buffers = new HashMap<>();
-  private final List<NDArray> leaves = new ArrayList<>();
   private final Progress progress = new Progress(1, 100, 1000, SEED);
 
   LossSignals(DistillationLoss loss, Layout layout) {
@@ -93,7 +92,7 @@ final class LossSignals implements AutoCloseable {
         layout == Layout.TOKENS
             ? manager.randomInteger(0, CLASSES, new Shape(1, TOKENS + 1), DataType.INT64)
             : manager.randomInteger(0, CLASSES, new Shape(rows), DataType.INT64);
-    rowIndices = manager.arange(0, rows, 1, DataType.INT64);
+    rowIndices = manager.arange(0, Math.toIntExact(rows), 1, DataType.INT64);
     loss.prepare(new Declared(LayerMapping.uniform()));
   }
 
@@ -149,14 +148,8 @@ final class LossSignals implements AutoCloseable {
     NDArray array = manager.randomNormal(shape);
     if (trained) {
       array.setRequiresGradient(true);
-      leaves.add(array);
     }
     return array;
-  }
-
-  /** Returns how many arrays the backward pass reaches for certain. */
-  int leaves() {
-    return leaves.size() + parameters.size();
   }
 
   /** Computes value and gradients once. */
