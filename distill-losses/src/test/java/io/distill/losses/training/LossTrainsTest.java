@@ -61,7 +61,7 @@ class LossTrainsTest {
     Task task = entry.setting().task();
     try (BlockStudent blocks = task.blocks();
         DistillationResult result =
-            recipe(entry, blocks, Math.max(LEAST_BLOCK_EPOCHS, entry.epochs() / 3))
+            recipe(entry, blocks, Math.max(LEAST_BLOCK_EPOCHS, entry.epochs() / 2))
                 .fit(task.train())) {
       List<Double> losses = losses(entry, result.history());
 
