@@ -12,7 +12,14 @@ record BenchmarkedLoss(LossCall call, Layout layout) {
   private static final Set<String> ON_MAPS = Set.of();
 
   /** Factories whose losses compare tokens of language models. */
-  private static final Set<String> ON_TOKENS = Set.of();
+  private static final Set<String> ON_TOKENS =
+      Set.of(
+          "tokenLevel",
+          "tokenLevelKl",
+          "sequenceLevel",
+          "universalLogit",
+          "policyAdvantage",
+          "chunked");
 
   static List<BenchmarkedLoss> all() {
     return LossCall.all().stream().map(BenchmarkedLoss::of).toList();

@@ -74,9 +74,7 @@ public final class ChunkedVocabularyBenchmark {
         new ChunkedVocabularyBenchmark(new PrintStream(System.out, true, StandardCharsets.UTF_8));
     if (arguments.length > 0 && arguments[0].equals(MEMORY)) {
       benchmark.memory(
-          Kind.valueOf(arguments[1]),
-          Integer.parseInt(arguments[2]),
-          Integer.parseInt(arguments[3]));
+          Kind.named(arguments[1]), Integer.parseInt(arguments[2]), Integer.parseInt(arguments[3]));
     } else {
       benchmark.table(
           arguments.length == 0
@@ -85,15 +83,24 @@ public final class ChunkedVocabularyBenchmark {
     }
   }
 
-  /** The losses, without those whose rows depend on each other. */
-  private enum Kind {
-    SOFT_TARGETS(Losses.softTargets()),
-    HARD_LABELS(Losses.hardLabels());
+  /** A loss whose rows are compared on their own. */
+  private record Kind(DistillationLoss loss) {
 
-    final DistillationLoss loss;
+    static final List<Kind> ALL =
+        List.of(
+            new Kind(Losses.softTargets()),
+            new Kind(Losses.reverseKl()),
+            new Kind(Losses.generalizedJsd()),
+            new Kind(Losses.totalVariation()),
+            new Kind(Losses.softCrossEntropy()),
+            new Kind(Losses.hardLabels()));
 
-    Kind(DistillationLoss loss) {
-      this.loss = loss;
+    static Kind named(String name) {
+      return ALL.stream().filter(kind -> kind.loss.name().equals(name)).findFirst().orElseThrow();
+    }
+
+    String name() {
+      return loss.name();
     }
 
     DistillationLoss chunked(int chunkSize) {
@@ -108,8 +115,8 @@ public final class ChunkedVocabularyBenchmark {
         VOCABULARY,
         WIDTH);
     out.println(
-        "loss          tokens  chunk    plain ms  chunked ms  ratio   plain MB  chunked MB  ratio");
-    for (Kind kind : Kind.values()) {
+        "loss              tokens  chunk    plain ms  chunked ms  ratio   plain MB  chunked MB  ratio");
+    for (Kind kind : Kind.ALL) {
       for (int tokens : TOKENS) {
         double plainMemory = memoryInOwnProcess(kind, tokens, PLAIN);
         for (int chunkSize : chunkSizes) {
@@ -117,7 +124,7 @@ public final class ChunkedVocabularyBenchmark {
           double[] times = times(kind, tokens, chunkSize);
           out.printf(
               Locale.ROOT,
-              "%-12s  %6d  %7s %9.1f %11.1f %6.2f %10.0f %11.0f %6.2f%n",
+              "%-17s %6d  %7s %9.1f %11.1f %6.2f %10.0f %11.0f %6.2f%n",
               kind.loss.name(),
               tokens,
               chunkSize == DEFAULT_CHUNK ? "default" : Integer.toString(chunkSize),

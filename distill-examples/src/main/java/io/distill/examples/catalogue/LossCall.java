@@ -21,6 +21,16 @@ public record LossCall(String call, DistillationLoss loss) {
   /** Calls of factories that need arguments. */
   private static List<LossCall> withArguments() {
     return List.of(
+        new LossCall("topKKl(64)", Losses.topKKl(64)),
+        new LossCall("standardized(softTargets(2))", Losses.standardized(Losses.softTargets(2))),
+        new LossCall(
+            "onFlattenedHiddenStates(similarityPreserving())",
+            Losses.onFlattenedHiddenStates(Losses.similarityPreserving())),
+        new LossCall(
+            "onPooledHiddenStates(relationalKd())",
+            Losses.onPooledHiddenStates(Losses.relationalKd())),
+        new LossCall("tokenLevel(softTargets())", Losses.tokenLevel(Losses.softTargets())),
+        new LossCall("chunked(softTargets())", Losses.chunked(Losses.softTargets())),
         new LossCall("softTargetsAndHardLabels(0.9)", Losses.softTargetsAndHardLabels(0.9)));
   }
 

@@ -282,7 +282,7 @@ final class Catalogue {
         tokens("tokenLevelKl()", tokenLevelKl()),
         tokens("sequenceLevel()", sequenceLevel()),
         tokens("universalLogit()", universalLogit()).withHardLabels(1),
-        ownSamples("policyAdvantage()", policyAdvantage()).at(0.03).epochs(40),
+        ownSamples("policyAdvantage()", policyAdvantage()).at(0.02).epochs(60),
         tokens("chunked(softTargets())", chunked(softTargets())),
         // composition
         text("softTargetsAndHardLabels(0.5)", softTargetsAndHardLabels(0.5)));
