@@ -31,7 +31,7 @@ public final class LossContext {
   private final Signals student;
   private final Signals teacher;
   private final @Nullable NDArray labels;
-  private @Nullable NDArray labelled;
+  private final Shared shared;
   private final List<String> sampleIds;
   private final @Nullable NDArray rowIndices;
   private final Temperatures temperatures;
@@ -47,7 +47,7 @@ public final class LossContext {
     this.student = builder.student;
     this.teacher = builder.teacher;
     this.labels = builder.labels;
-    this.labelled = builder.labelled;
+    this.shared = builder.shared;
     this.sampleIds = builder.sampleIds;
     this.rowIndices = builder.rowIndices;
     this.temperatures = builder.temperatures;
@@ -58,6 +58,15 @@ public final class LossContext {
     this.rows = rows;
     this.rowWeight = builder.rowWeight;
     this.step = builder.step == null ? StepCounts.UNKNOWN : builder.step;
+  }
+
+  /** What contexts on the same rows and labels make once, and only if a loss reads it. */
+  private static final class Shared {
+    private @Nullable NDArray labelled;
+    private @Nullable NDArray tokenMask;
+    private @Nullable NDArray rowShare;
+    private @Nullable NDArray labelledRowShare;
+    private @Nullable NDArray tokenShare;
   }
 
   /**
@@ -134,10 +143,10 @@ public final class LossContext {
    */
   public NDArray labelled() {
     NDArray all = labels();
-    if (labelled == null) {
-      labelled = all.gte(0).toType(DataType.FLOAT32, false);
+    if (shared.labelled == null) {
+      shared.labelled = all.gte(0).toType(DataType.FLOAT32, false);
     }
-    return labelled;
+    return shared.labelled;
   }
 
   /**
@@ -291,34 +300,42 @@ public final class LossContext {
    */
   public NDArray meanOverRows(NDArray perRow) {
     checkRows("perRow", perRow, new Shape(rows));
-    return perRow.sum().mul(rowWeight());
+    return perRow.sum().mul(rowShare());
   }
 
   /**
    * Returns the factor that makes the sum over the batch's rows what {@link #meanOverRows} gives,
    * for losses that take the sum themselves.
    *
-   * @return the factor
+   * @return the factor, float32 {@code []}, without gradients; made once for the batch
    */
-  public float rowWeight() {
-    return (float) (rowWeight == null ? 1.0 / Math.max(1, rows) : rowWeight);
+  public NDArray rowShare() {
+    if (shared.rowShare == null) {
+      shared.rowShare = scalar(rowWeight == null ? 1.0 / Math.max(1, rows) : rowWeight);
+    }
+    return shared.rowShare;
   }
 
   /**
    * Returns the factor that makes the sum over the batch's labelled rows what {@link
    * #meanOverLabelledRows} gives, for losses that take the sum themselves.
    *
-   * @return the factor
+   * @return the factor, float32 {@code []}, without gradients; made once for the batch
    * @throws DistillationException if the data set has no labels at all
    */
-  public float labelledRowWeight() {
+  public NDArray labelledRowShare() {
     if (rowWeight != null) {
       // rows of their own, all of which have labels
-      return rowWeight.floatValue();
+      return rowShare();
     }
-    return step.rows() < 0
-        ? 1 / Math.max(1f, labelled().sum().getFloat())
-        : stepShare(step.labelledRows());
+    if (shared.labelledRowShare == null) {
+      shared.labelledRowShare =
+          scalar(
+              step.rows() < 0
+                  ? 1.0 / Math.max(1f, labelled().sum().getFloat())
+                  : stepShare(step.labelledRows()));
+    }
+    return shared.labelledRowShare;
   }
 
   /**
@@ -330,7 +347,7 @@ public final class LossContext {
    */
   public NDArray meanOverLabelledRows(NDArray perRow) {
     checkRows("perRow", perRow, new Shape(rows));
-    return perRow.mul(labelled()).sum().mul(labelledRowWeight());
+    return perRow.mul(labelled()).sum().mul(labelledRowShare());
   }
 
   /**
@@ -341,21 +358,48 @@ public final class LossContext {
    * @throws DistillationException if the shape is not that of the student's mask
    */
   public NDArray meanOverTokens(NDArray perToken) {
-    NDArray mask =
-        student
-            .mask()
-            .orElseThrow(
-                () ->
-                    new DistillationException(
-                        "student must give a token mask to average over tokens but gave none; use"
-                            + " meanOverRows"));
-    checkRows("perToken", perToken, mask.getShape());
-    NDArray weights = mask.toType(DataType.FLOAT32, false);
-    NDArray sum = perToken.mul(weights).sum();
-    if (step.rows() < 0) {
-      return sum.div(Math.max(1f, weights.sum().getFloat()));
+    checkRows("perToken", perToken, mask().getShape());
+    return perToken.mul(tokenMask()).sum().mul(tokenShare());
+  }
+
+  /**
+   * Returns the factor that makes the sum over the student's real tokens what {@link
+   * #meanOverTokens} gives, for losses that take the sum themselves.
+   *
+   * @return the factor, float32 {@code []}, without gradients; made once for the batch
+   * @throws DistillationException if the student gave no token mask
+   */
+  public NDArray tokenShare() {
+    if (shared.tokenShare == null) {
+      shared.tokenShare =
+          scalar(
+              step.rows() < 0
+                  ? 1.0 / Math.max(1f, tokenMask().sum().getFloat())
+                  : stepShare(step.tokens()));
     }
-    return sum.mul(stepShare(step.tokens()));
+    return shared.tokenShare;
+  }
+
+  private NDArray tokenMask() {
+    if (shared.tokenMask == null) {
+      shared.tokenMask = mask().toType(DataType.FLOAT32, false);
+    }
+    return shared.tokenMask;
+  }
+
+  private NDArray mask() {
+    return student
+        .mask()
+        .orElseThrow(
+            () ->
+                new DistillationException(
+                    "student must give a token mask to average over tokens but gave none; use"
+                        + " meanOverRows"));
+  }
+
+  /** An array of libtorch's own memory: the graph of gradients may point to it. */
+  private NDArray scalar(double value) {
+    return manager.full(new Shape(), (float) value, DataType.FLOAT32);
   }
 
   /**
@@ -363,8 +407,8 @@ public final class LossContext {
    * divided by their number in the whole step, and by that share, so that the weighted batches add
    * up to the mean over the step.
    */
-  private float stepShare(long count) {
-    return (float) ((double) step.rows() / rows / Math.max(1, count));
+  private double stepShare(long count) {
+    return (double) step.rows() / rows / Math.max(1, count);
   }
 
   private static void checkRows(String name, NDArray values, Shape expected) {
@@ -389,6 +433,10 @@ public final class LossContext {
   public LossContext withSignals(Signals changedStudent, Signals changedTeacher) {
     Builder builder = new Builder(changedStudent, changedTeacher);
     builder.inherit(this);
+    // the other student may count other tokens
+    if (changedStudent.mask().orElse(null) != student.mask().orElse(null)) {
+      builder.shared = new Shared();
+    }
     return builder.build();
   }
 
@@ -409,12 +457,15 @@ public final class LossContext {
     return TokenRows.of(this);
   }
 
-  /** Returns a builder of a context on other rows. */
+  /**
+   * Returns a builder of a context on other rows.
+   *
+   * @param changedTeacher what was made of this context's teacher, and so without gradients
+   */
   Builder onRows(Signals changedStudent, Signals changedTeacher, double weight) {
-    Builder builder = new Builder(changedStudent, changedTeacher);
-    builder.inherit(this);
+    Builder builder = new Builder(this, changedStudent, changedTeacher);
     builder.labels = null;
-    builder.labelled = null;
+    builder.shared = new Shared();
     builder.sampleIds = List.of();
     builder.rowIndices = null;
     builder.temperatures = temperatures.ofTokens();
@@ -473,7 +524,7 @@ public final class LossContext {
     private final Signals student;
     private final Signals teacher;
     private @Nullable NDArray labels;
-    private @Nullable NDArray labelled;
+    private Shared shared = new Shared();
     private List<String> sampleIds = List.of();
     private @Nullable NDArray rowIndices;
     private Temperatures temperatures = Temperatures.scheduled(TemperatureSchedule.constant(1));
@@ -492,14 +543,18 @@ public final class LossContext {
     }
 
     private Builder(LossContext from) {
-      this.student = from.student;
-      this.teacher = from.teacher;
+      this(from, from.student, from.teacher);
+    }
+
+    private Builder(LossContext from, Signals student, Signals teacher) {
+      this.student = student;
+      this.teacher = teacher;
       inherit(from);
     }
 
     private void inherit(LossContext from) {
       labels = from.labels;
-      labelled = from.labelled;
+      shared = from.shared;
       sampleIds = from.sampleIds;
       rowIndices = from.rowIndices;
       temperatures = from.temperatures;
@@ -520,7 +575,7 @@ public final class LossContext {
     @CanIgnoreReturnValue
     public Builder labels(NDArray labels) {
       this.labels = requireNonNull(labels, "labels");
-      this.labelled = null;
+      this.shared = new Shared();
       return this;
     }
 
@@ -632,6 +687,7 @@ public final class LossContext {
     @CanIgnoreReturnValue
     public Builder step(StepCounts step) {
       this.step = requireNonNull(step, "step");
+      this.shared = new Shared();
       return this;
     }
 

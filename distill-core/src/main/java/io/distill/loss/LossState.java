@@ -6,7 +6,6 @@ import static java.util.Objects.requireNonNull;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -68,7 +67,9 @@ public final class LossState {
    * @return the changes, oldest first
    */
   public List<Update> updates() {
-    return Collections.unmodifiableList(updates);
+    return updates.stream()
+        .map(each -> new Update(each.buffer(), each.rows(), each.value().stopGradient()))
+        .toList();
   }
 
   Map<String, NDArray> parameters() {
@@ -103,7 +104,7 @@ public final class LossState {
         name,
         expected,
         value.getShape());
-    updates.add(new Update(prefix + name, rows, value.stopGradient()));
+    updates.add(new Update(prefix + name, rows, value));
   }
 
   /** Returns the part of this state whose names have a prefix, without it. */

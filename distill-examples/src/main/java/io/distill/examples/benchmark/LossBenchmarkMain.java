@@ -1,11 +1,13 @@
 package io.distill.examples.benchmark;
 
+import io.distill.examples.catalogue.LossCall;
 import io.distill.internal.NativeEngine;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
@@ -30,6 +32,7 @@ public final class LossBenchmarkMain {
   private static final String BEGIN = "<!-- speed: begin -->";
   private static final String END = "<!-- speed: end -->";
   private static final double MEDIAN = 50;
+  private static final int MOST_CALLS = 10;
   private static final TimeValue WARM_UP = TimeValue.milliseconds(500);
   private static final TimeValue MEASURED = TimeValue.milliseconds(500);
 
@@ -61,6 +64,7 @@ public final class LossBenchmarkMain {
             ratio.ratio(),
             ratio.library(),
             ratio.plain()));
+    table.append(verdict(losses, calls)).append(String.format("%n%n"));
     table.append("| loss | µs | formulas | native calls beside |\n|---|---|---|---|\n");
     for (int i = 0; i < losses.size(); i++) {
       if (chosen(losses.get(i), arguments)) {
@@ -79,6 +83,35 @@ public final class LossBenchmarkMain {
     if (arguments.length == 0) {
       write(table.append('\n').toString());
     }
+  }
+
+  /** Says which losses take more native calls than is promised; a sum has that many a loss. */
+  private static String verdict(List<BenchmarkedLoss> losses, List<NativeCalls.Count> calls) {
+    List<String> more = new ArrayList<>();
+    int most = 0;
+    for (int i = 0; i < losses.size(); i++) {
+      LossCall call = losses.get(i).call();
+      int summands = call.loss().terms().size();
+      int beside = calls.get(i).beside();
+      if (beside > MOST_CALLS * summands) {
+        more.add(call.call() + " takes " + beside);
+      }
+      if (summands == 1) {
+        most = Math.max(most, beside);
+      }
+    }
+    return more.isEmpty()
+        ? String.format(
+            Locale.ROOT,
+            "No loss takes more than %d native calls beside its formulas (the most is %d; sums count a"
+                + " loss at a time).",
+            MOST_CALLS,
+            most)
+        : String.format(
+            Locale.ROOT,
+            "MORE THAN %d native calls beside their formulas: %s.",
+            MOST_CALLS,
+            String.join(", ", more));
   }
 
   private static void write(String table) throws IOException {

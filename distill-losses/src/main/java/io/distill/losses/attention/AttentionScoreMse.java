@@ -14,15 +14,17 @@ public record AttentionScoreMse() implements LayerLoss {
   private static final Formula FORMULA =
       Formula.of(
           "AttentionScoreMse",
+          Heads.MEAN_OVER,
           // scores of padding may be -inf in models that mask early: drop them before subtracting
           """
-          def per_query(self, student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
+          def over_queries(self, student: Tensor, teacher: Tensor, mask: Tensor, share: Tensor) -> Tensor:
             real = mask > 0
             keys = torch.unsqueeze(torch.unsqueeze(real, 1), 1)
             pairs = torch.logical_and(keys, torch.transpose(keys, 2, 3))
             difference = torch.where(pairs, student, 0.) - torch.where(pairs, teacher, 0.)
             count = torch.clamp_min(torch.sum(real, [1], True), 1)
-            return torch.sum(torch.mean(difference * difference, [1]), [2]) / count
+            per_query = torch.sum(torch.mean(difference * difference, [1]), [2]) / count
+            return self.mean_over(per_query, mask, share)
           """);
 
   @Override
@@ -33,7 +35,8 @@ public record AttentionScoreMse() implements LayerLoss {
     Heads.sameTokens(kind, student, teacher, pair);
     Heads.sameCount(kind, student, teacher, pair);
     NDArray mask = Heads.mask(context, student);
-    return Heads.mean(context, FORMULA.call("per_query", student, teacher, mask));
+    return Heads.in(FORMULA, context)
+        .call("over_queries", student, teacher, mask, Heads.share(context));
   }
 
   @Override

@@ -20,10 +20,10 @@ public record AttentionTransfer() implements LayerLoss {
             return energy / torch.clamp_min(torch.norm(energy, 2, [1], True), 1e-12)
           """,
           """
-          def per_row(self, student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
+          def over_rows(self, student: Tensor, teacher: Tensor, mask: Tensor, share: Tensor) -> Tensor:
             learned = self.energy(self.positions(student, teacher), mask)
             given = self.energy(self.positions(teacher, student), mask)
-            return torch.sum((learned - given) * (learned - given), [1])
+            return torch.sum((learned - given) * (learned - given)) * share
           """);
 
   @Override
@@ -32,7 +32,7 @@ public record AttentionTransfer() implements LayerLoss {
     NDArray teacher = context.teacher().hiddenStates().get(pair.teacher());
     FeatureMaps.check(name(), student, teacher, pair);
     NDArray mask = FeatureMaps.mask(context, student);
-    return context.meanOverRows(FORMULA.call("per_row", student, teacher, mask));
+    return FORMULA.call("over_rows", student, teacher, mask, context.rowShare());
   }
 
   @Override

@@ -5,6 +5,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.distill.exception.DistillationException;
 import io.distill.loss.LossContext;
+import io.distill.losses.internal.Formula;
 import io.distill.mapping.LayerPair;
 import io.distill.signal.SignalKind;
 import java.util.Locale;
@@ -13,6 +14,17 @@ import java.util.Locale;
 final class Heads {
 
   private static final int DIMENSIONS = 4;
+
+  /** Averages one value a query, {@code [N, L]}, over the real tokens. */
+  static final String MEAN_OVER =
+      """
+      def mean_over(self, per_query: Tensor, mask: Tensor, share: Tensor) -> Tensor:
+        if self.masked:
+          total = torch.sum(per_query * mask)
+        else:
+          total = torch.sum(torch.mean(per_query, [1]))
+        return total * share
+      """;
 
   private Heads() {}
 
@@ -93,10 +105,13 @@ final class Heads {
     return mask;
   }
 
-  /** Averages one value a query over the real tokens. */
-  static NDArray mean(LossContext context, NDArray perQuery) {
-    return context.student().mask().isPresent()
-        ? context.meanOverTokens(perQuery)
-        : context.meanOverRows(perQuery.mean(new int[] {1}));
+  /** Returns a formula with {@link #MEAN_OVER} for models that give a mask or that give none. */
+  static Formula in(Formula formula, LossContext context) {
+    return formula.with("masked", context.student().mask().isPresent());
+  }
+
+  /** Returns the factor of a sum over tokens, or over rows, that makes it a mean over the step. */
+  static NDArray share(LossContext context) {
+    return context.student().mask().isPresent() ? context.tokenShare() : context.rowShare();
   }
 }

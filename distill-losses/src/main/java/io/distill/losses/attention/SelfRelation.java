@@ -24,6 +24,7 @@ final class SelfRelation {
    * alone, which does not count, has finite gradients.
    */
   private static final String[] METHODS = {
+    Heads.MEAN_OVER,
     """
     def log_relation(self, left: Tensor, right: Tensor, keys: Tensor) -> Tensor:
       scaled = left / torch.sqrt(torch.size(left, -1))
@@ -43,6 +44,13 @@ final class SelfRelation {
     """
   };
 
+  private static final String OVER_QUERIES =
+      """
+      def over_queries(self, queries: Tensor, keys: Tensor, values: Tensor, teacher_queries: Tensor, teacher_keys: Tensor, teacher_values: Tensor, mask: Tensor, share: Tensor) -> Tensor:
+        per_query = self.per_query(queries, keys, values, teacher_queries, teacher_keys, teacher_values, mask)
+        return self.mean_over(per_query, mask, share)
+      """;
+
   private SelfRelation() {}
 
   /**
@@ -52,13 +60,13 @@ final class SelfRelation {
    *     teacher_keys, teacher_values, mask)}, to {@code [N, L]}, and what it calls
    */
   static Formula formula(String name, String... perQuery) {
-    return Formula.of(name, METHODS).extended(name, perQuery);
+    return Formula.of(name, METHODS).extended(name, perQuery).extended(OVER_QUERIES);
   }
 
   /** Averages a formula over the real tokens. */
   static NDArray mean(LossContext context, LayerPair pair, Formula formula, boolean sameHeads) {
     int kinds = KINDS.size();
-    NDArray[] inputs = new NDArray[2 * kinds + 1];
+    NDArray[] inputs = new NDArray[2 * kinds + 2];
     for (int i = 0; i < kinds; i++) {
       SignalKind kind = KINDS.get(i);
       inputs[i] = Heads.student(context, kind, pair);
@@ -69,6 +77,7 @@ final class SelfRelation {
       }
     }
     inputs[2 * kinds] = Heads.mask(context, inputs[0]);
-    return Heads.mean(context, formula.call("per_query", inputs));
+    inputs[2 * kinds + 1] = Heads.share(context);
+    return Heads.in(formula, context).call("over_queries", inputs);
   }
 }

@@ -131,7 +131,7 @@ public record ContrastiveRepresentation(
           // gradients are computed along with values, a few rows at a time: a graph would hold
           // every score, or every negative, until the backward pass
           """
-          def contrast(self, student: Tensor, teacher: Tensor, student_weight: Tensor, student_bias: Tensor, teacher_weight: Tensor, teacher_bias: Tensor, student_bank: Tensor, teacher_bank: Tensor, own: Tensor, key: Tensor, labels: Tensor, classes: Tensor) -> List[Tensor]:
+          def contrast(self, student: Tensor, teacher: Tensor, student_weight: Tensor, student_bias: Tensor, teacher_weight: Tensor, teacher_bias: Tensor, student_bank: Tensor, teacher_bank: Tensor, own: Tensor, key: Tensor, labels: Tensor, classes: Tensor, share: Tensor) -> List[Tensor]:
             s = self.unit(torch.linear(student, student_weight, student_bias))
             t = self.unit(torch.linear(teacher, teacher_weight, teacher_bias))
             s_fixed = torch.detach(s)
@@ -160,7 +160,7 @@ public record ContrastiveRepresentation(
               start = start + length
             slope = torch.sum(s * torch.cat(s_slopes) + t * torch.cat(t_slopes), [1])
             value = torch.cat(values) + (slope - torch.detach(slope))
-            return [value, self.renewed(student_bank, own, s_fixed), self.renewed(teacher_bank, own, t_fixed)]
+            return [torch.sum(value) * share, self.renewed(student_bank, own, s_fixed), self.renewed(teacher_bank, own, t_fixed), torch.to(labels, student_bank)]
           """);
 
   /**
@@ -207,14 +207,14 @@ public record ContrastiveRepresentation(
                 rows,
                 context.manager().create(key(context.progress())),
                 otherClasses ? context.labels() : rows,
-                otherClasses ? context.buffer(CLASSES) : studentBank.get(":, 0"));
+                otherClasses ? context.buffer(CLASSES) : studentBank,
+                context.rowShare());
     context.updateRows(STUDENT_BANK, rows, result.get(1));
     context.updateRows(TEACHER_BANK, rows, result.get(2));
     if (otherClasses) {
-      NDArray labels = context.labels().toType(studentBank.getDataType(), false);
-      context.updateRows(CLASSES, rows, labels);
+      context.updateRows(CLASSES, rows, result.get(3));
     }
-    return context.meanOverRows(result.get(0));
+    return result.get(0);
   }
 
   /** Returns the formula at these settings. */

@@ -26,6 +26,13 @@ interface EmbeddingLoss extends DistillationLoss {
         return rows / torch.sqrt(torch.clamp_min(torch.sum(rows * rows, [-1], True), 1e-12))
       """;
 
+  /** Adds up the rows. */
+  String OVER_ROWS =
+      """
+      def over_rows(self, student: Tensor, teacher: Tensor, share: Tensor) -> Tensor:
+        return torch.sum(self.per_row(student, teacher)) * share
+      """;
+
   /**
    * Returns the formula, with a method
    *
@@ -52,7 +59,7 @@ interface EmbeddingLoss extends DistillationLoss {
               + teacher.getShape()
               + " (teacher); declare the projector in prepare(...)");
     }
-    return context.meanOverRows(formula().call("per_row", student, teacher));
+    return formula().extended(OVER_ROWS).call("over_rows", student, teacher, context.rowShare());
   }
 
   @Override

@@ -3,7 +3,6 @@ package io.distill.losses.feature;
 import static com.google.common.base.Preconditions.checkArgument;
 
 import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.types.Shape;
 import io.distill.loss.LossContext;
 import io.distill.loss.LossSetup;
@@ -40,7 +39,7 @@ public record FactorTransfer(double rate, int norm) implements LayerLoss {
                 return counted / torch.sqrt(torch.clamp_min(square, 1e-12))
               """,
               """
-              def compare(self, student: Tensor, teacher: Tensor, mask: Tensor, tw: Tensor, tb: Tensor, tv: Tensor, tc: Tensor, ew: Tensor, eb: Tensor, ev: Tensor, ec: Tensor, dw: Tensor, db: Tensor, dv: Tensor, dc: Tensor) -> Tuple[Tensor, Tensor]:
+              def compare(self, student: Tensor, teacher: Tensor, mask: Tensor, tw: Tensor, tb: Tensor, tv: Tensor, tc: Tensor, ew: Tensor, eb: Tensor, ev: Tensor, ec: Tensor, dw: Tensor, db: Tensor, dv: Tensor, dc: Tensor, row_share: Tensor, share: Tensor) -> Tensor:
                 s = self.positions(self.fitted(student, teacher))
                 # a copy: what a teacher gives cannot be kept for a backward pass
                 t = torch.clone(self.positions(self.fitted(teacher, student)))
@@ -50,11 +49,12 @@ public record FactorTransfer(double rate, int norm) implements LayerLoss {
                 target = self.direction(torch.detach(factor), real)
                 difference = self.direction(self.network(s, tw, tb, tv, tc), real) - target
                 if self.norm == 1:
-                  distance = torch.sum(torch.abs(difference), [1, 2])
+                  distance = torch.sum(torch.abs(difference))
                 else:
-                  distance = torch.sum(difference * difference, [1, 2])
+                  distance = torch.sum(difference * difference)
                 lost = self.network(factor, dw, db, dv, dc) - t
-                return distance, torch.mean(lost * lost, [-1])
+                reconstruction = self.mean_over(student, torch.mean(lost * lost, [-1]), mask, share)
+                return distance * row_share + reconstruction
               """));
 
   /**
@@ -104,10 +104,9 @@ public record FactorTransfer(double rate, int norm) implements LayerLoss {
       inputs.add(context.parameter(LayerLoss.name(weight, pair)));
       inputs.add(context.parameter(LayerLoss.name(weight + ".bias", pair)));
     }
-    NDList results = FORMULA.with("norm", norm).callAll("compare", inputs.toArray(NDArray[]::new));
-    return context
-        .meanOverRows(results.get(0))
-        .add(Positions.mean(context, student, results.get(1)));
+    inputs.add(context.rowShare());
+    inputs.add(Positions.share(context, student));
+    return FORMULA.with("norm", norm).call("compare", inputs.toArray(NDArray[]::new));
   }
 
   private static long width(LossContext context, String weight, LayerPair pair) {

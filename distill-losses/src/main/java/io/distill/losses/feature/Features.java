@@ -19,9 +19,9 @@ final class Features {
 
   /**
    * Methods of formulas. {@code fitted} averages a map to no more pixels than another map has,
-   * {@code positions} views hidden states as {@code [N, P, C]}.
+   * {@code counting} says which positions are real; and those of {@link Positions#METHODS}.
    */
-  static final String[] METHODS = {
+  private static final String[] METHODS = {
     """
     def fitted(self, x: Tensor, other: Tensor) -> Tensor:
       y = x
@@ -30,15 +30,6 @@ final class Features {
         width = min(torch.size(x, 3), torch.size(other, 3))
         if height != torch.size(x, 2) or width != torch.size(x, 3):
           y = torch.adaptive_avg_pool2d(x, [height, width])
-      return y
-    """,
-    """
-    def positions(self, x: Tensor) -> Tensor:
-      y = x
-      if torch.dim(x) == 2:
-        y = torch.unsqueeze(x, 1)
-      if torch.dim(x) == 4:
-        y = torch.transpose(torch.flatten(x, 2, 3), 1, 2)
       return y
     """,
     """
@@ -89,7 +80,7 @@ final class Features {
 
   /** Returns shared methods and a loss's own. */
   static String[] with(String... own) {
-    return join(METHODS, own);
+    return join(join(Positions.METHODS, METHODS), own);
   }
 
   /** Returns the methods of both. */
@@ -167,7 +158,7 @@ final class Features {
             + next);
   }
 
-  /** Returns the token mask, or anything where there are no tokens: {@code counting} reads it. */
+  /** Returns the token mask, or anything where there are no tokens: formulas ask for those. */
   static NDArray mask(LossContext context, NDArray student) {
     return student.getShape().dimension() == TOKENS ? Positions.mask(context, student) : student;
   }

@@ -73,16 +73,16 @@ public record HierarchicalContext(Projection projection) implements ProjectedLos
               METHODS,
               Projection.METHOD,
               """
-              def per_row(self, student: Tensor, teacher: Tensor, w: Tensor, b: Tensor, v: Tensor, c: Tensor, mask: Tensor) -> Tensor:
+              def over_rows(self, student: Tensor, teacher: Tensor, w: Tensor, b: Tensor, v: Tensor, c: Tensor, mask: Tensor, share: Tensor) -> Tensor:
                 s = self.project(self.positions(self.fitted(student, teacher)), w, b, v, c)
                 difference = s - self.positions(self.fitted(teacher, student))
-                return self.context_loss(student, teacher, difference, mask)
+                return torch.sum(self.context_loss(student, teacher, difference, mask)) * share
               """));
 
   @Override
   public NDArray distance(LossContext context, LayerPair pair) {
     NDArray mask = Features.mask(context, Features.student(context, pair));
-    return context.meanOverRows(call(context, pair, FORMULA, "per_row", mask).get(0));
+    return call(context, pair, FORMULA, "over_rows", mask, context.rowShare()).get(0);
   }
 
   @Override

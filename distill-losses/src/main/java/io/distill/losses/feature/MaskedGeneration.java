@@ -39,7 +39,7 @@ public record MaskedGeneration(Projection projection, double ratio) implements P
                 return torch.bitwise_xor(y, torch.bitwise_right_shift(y, 16))
               """,
               """
-              def per_position(self, student: Tensor, teacher: Tensor, w: Tensor, b: Tensor, v: Tensor, c: Tensor, mask: Tensor, rows: Tensor, key: Tensor, gw: Tensor, gb: Tensor, gv: Tensor, gc: Tensor) -> Tensor:
+              def over_positions(self, student: Tensor, teacher: Tensor, w: Tensor, b: Tensor, v: Tensor, c: Tensor, mask: Tensor, rows: Tensor, key: Tensor, gw: Tensor, gb: Tensor, gv: Tensor, gc: Tensor, share: Tensor) -> Tensor:
                 s = self.project(self.positions(self.fitted(student, teacher)), w, b, v, c)
                 t = self.positions(self.fitted(teacher, student))
                 real = torch.unsqueeze(self.counting(student, t, mask), 2)
@@ -53,7 +53,7 @@ public record MaskedGeneration(Projection projection, double ratio) implements P
                 x = torch.where(drawn >= self.threshold, s * real, 0.)
                 x = torch.relu(self.convolved(x, height, width, gw, gb)) * real
                 difference = self.convolved(x, height, width, gv, gc) - t
-                return torch.mean(difference * difference, [-1])
+                return self.mean_over(student, torch.mean(difference * difference, [-1]), mask, share)
               """));
 
   /**
@@ -82,21 +82,20 @@ public record MaskedGeneration(Projection projection, double ratio) implements P
   @Override
   public NDArray distance(LossContext context, LayerPair pair) {
     NDArray student = Features.student(context, pair);
-    NDArray perPosition =
-        call(
-                context,
-                pair,
-                FORMULA.with("threshold", Math.round(ratio * (1L << 32))),
-                "per_position",
-                Features.mask(context, student),
-                context.rowIndices(),
-                context.manager().create(key(context.progress(), pair)),
-                context.parameter(LayerLoss.name("generator", pair)),
-                context.parameter(LayerLoss.name("generator.bias", pair)),
-                context.parameter(LayerLoss.name("generator.out", pair)),
-                context.parameter(LayerLoss.name("generator.out.bias", pair)))
-            .get(0);
-    return Positions.mean(context, student, perPosition);
+    return call(
+            context,
+            pair,
+            FORMULA.with("threshold", Math.round(ratio * (1L << 32))),
+            "over_positions",
+            Features.mask(context, student),
+            context.rowIndices(),
+            context.manager().create(key(context.progress(), pair)),
+            context.parameter(LayerLoss.name("generator", pair)),
+            context.parameter(LayerLoss.name("generator.bias", pair)),
+            context.parameter(LayerLoss.name("generator.out", pair)),
+            context.parameter(LayerLoss.name("generator.out.bias", pair)),
+            Positions.share(context, student))
+        .get(0);
   }
 
   /** Returns 32 bits for a step of a run and a pair: masks depend on these and the row alone. */

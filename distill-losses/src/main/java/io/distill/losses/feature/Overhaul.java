@@ -27,7 +27,7 @@ public record Overhaul(Projection projection) implements ProjectedLoss {
               Features.with(
                   Projection.METHOD,
                   """
-                  def per_position(self, student: Tensor, teacher: Tensor, w: Tensor, b: Tensor, v: Tensor, c: Tensor, seen: Tensor, mask: Tensor) -> Tuple[Tensor, Tensor]:
+                  def over_positions(self, student: Tensor, teacher: Tensor, w: Tensor, b: Tensor, v: Tensor, c: Tensor, seen: Tensor, mask: Tensor, share: Tensor) -> Tuple[Tensor, Tensor]:
                     s = self.project(self.positions(self.fitted(student, teacher)), w, b, v, c)
                     raw = self.positions(self.fitted(teacher, student))
                     sums = torch.select(seen, 0, 0)
@@ -40,7 +40,8 @@ public record Overhaul(Projection projection) implements ProjectedLoss {
                     real = torch.unsqueeze(self.counting(student, raw, mask), 2)
                     negative = torch.where(raw < 0., real, 0.)
                     batch = torch.stack([torch.sum(raw * negative, [0, 1]), torch.sum(negative, [0, 1])])
-                    return torch.sum(squares, [-1]), torch.detach(seen * self.kept + batch)
+                    value = self.mean_over(student, torch.sum(squares, [-1]), mask, share)
+                    return value, torch.detach(seen * self.kept + batch)
                   """))
           .with("kept", KEPT);
 
@@ -60,9 +61,17 @@ public record Overhaul(Projection projection) implements ProjectedLoss {
     NDArray student = Features.student(context, pair);
     NDArray seen = context.buffer(negatives(pair));
     NDArray mask = Features.mask(context, student);
-    NDList results = call(context, pair, FORMULA, "per_position", seen, mask);
+    NDList results =
+        call(
+            context,
+            pair,
+            FORMULA,
+            "over_positions",
+            seen,
+            mask,
+            Positions.share(context, student));
     context.update(negatives(pair), results.get(1));
-    return Positions.mean(context, student, results.get(0));
+    return results.get(0);
   }
 
   @Override

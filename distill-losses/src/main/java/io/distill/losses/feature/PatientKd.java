@@ -36,13 +36,13 @@ public record PatientKd(Projection projection) implements ProjectedLoss {
                 return x / torch.sqrt(torch.clamp_min(torch.sum(x * x, [-1], True), 1e-12))
               """,
               """
-              def per_row(self, student: Tensor, teacher: Tensor, w: Tensor, b: Tensor, v: Tensor, c: Tensor, mask: Tensor) -> Tensor:
+              def over_rows(self, student: Tensor, teacher: Tensor, w: Tensor, b: Tensor, v: Tensor, c: Tensor, mask: Tensor, share: Tensor) -> Tensor:
                 s = self.project(self.first(student, mask), w, b, v, c)
                 difference = self.direction(s) - self.direction(self.first(teacher, mask))
                 value = torch.sum(difference * difference, [-1])
                 if torch.dim(student) == 3:
                   value = value * torch.amax(mask, [1])
-                return value
+                return torch.sum(value) * share
               """));
 
   @Override
@@ -57,7 +57,7 @@ public record PatientKd(Projection projection) implements ProjectedLoss {
               + "; a map has no first token, use hint or hiddenStateMse");
     }
     NDArray mask = Features.mask(context, student);
-    return context.meanOverRows(call(context, pair, FORMULA, "per_row", mask).get(0));
+    return call(context, pair, FORMULA, "over_rows", mask, context.rowShare()).get(0);
   }
 
   @Override

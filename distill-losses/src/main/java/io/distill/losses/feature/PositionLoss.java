@@ -20,10 +20,10 @@ interface PositionLoss extends ProjectedLoss {
             Projection.METHOD,
             compare,
             """
-            def per_position(self, student: Tensor, teacher: Tensor, w: Tensor, b: Tensor, v: Tensor, c: Tensor) -> Tensor:
+            def over_positions(self, student: Tensor, teacher: Tensor, w: Tensor, b: Tensor, v: Tensor, c: Tensor, mask: Tensor, share: Tensor) -> Tensor:
               s = self.project(self.positions(self.fitted(student, teacher)), w, b, v, c)
               t = self.positions(self.fitted(teacher, student))
-              return self.compare(s, t)
+              return self.mean_over(student, self.compare(s, t), mask, share)
             """));
   }
 
@@ -32,7 +32,9 @@ interface PositionLoss extends ProjectedLoss {
 
   @Override
   default NDArray distance(LossContext context, LayerPair pair) {
-    NDArray perPosition = call(context, pair, formula(), "per_position").get(0);
-    return Positions.mean(context, Features.student(context, pair), perPosition);
+    NDArray student = Features.student(context, pair);
+    NDArray share = Positions.share(context, student);
+    return call(context, pair, formula(), "over_positions", Features.mask(context, student), share)
+        .get(0);
   }
 }

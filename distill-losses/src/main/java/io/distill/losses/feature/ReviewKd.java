@@ -50,7 +50,7 @@ public record ReviewKd(int largestWidth) implements DistillationLoss {
                 return x * torch.narrow(share, 1, 0, 1) + d * torch.narrow(share, 1, 1, 1)
               """,
               """
-              def per_row(self, student: Tensor, teacher: Tensor, mask: Tensor, fused: Tensor, ow: Tensor, ob: Tensor) -> Tensor:
+              def over_rows(self, student: Tensor, teacher: Tensor, mask: Tensor, fused: Tensor, ow: Tensor, ob: Tensor, share: Tensor) -> Tensor:
                 t = self.positions(self.fitted(teacher, student))
                 height, width = self.sides(student, teacher)
                 x = fused
@@ -59,7 +59,7 @@ public record ReviewKd(int largestWidth) implements DistillationLoss {
                 real = torch.unsqueeze(self.counting(student, t, mask), 2)
                 flat = torch.transpose(torch.flatten(x, 2, 3), 1, 2) * real
                 difference = self.convolved(flat, height, width, ow, ob) - t
-                return self.context_loss(student, teacher, difference, mask)
+                return torch.sum(self.context_loss(student, teacher, difference, mask)) * share
               """));
 
   /**
@@ -100,15 +100,15 @@ public record ReviewKd(int largestWidth) implements DistillationLoss {
     return context.overLayerPairs(
         pair -> {
           NDArray student = Features.student(context, pair);
-          return context.meanOverRows(
-              FORMULA.call(
-                  "per_row",
-                  student,
-                  Features.teacher(context, pair),
-                  Features.mask(context, student),
-                  requireNonNull(fused.get(pair.student())),
-                  context.parameter(LayerLoss.name("output", pair)),
-                  context.parameter(LayerLoss.name("output.bias", pair))));
+          return FORMULA.call(
+              "over_rows",
+              student,
+              Features.teacher(context, pair),
+              Features.mask(context, student),
+              requireNonNull(fused.get(pair.student())),
+              context.parameter(LayerLoss.name("output", pair)),
+              context.parameter(LayerLoss.name("output.bias", pair)),
+              context.rowShare());
         });
   }
 

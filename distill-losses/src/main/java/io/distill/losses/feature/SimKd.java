@@ -24,9 +24,9 @@ public record SimKd(Projection projection) implements DistillationLoss {
           "SimKd",
           Projection.METHOD,
           """
-          def per_row(self, student: Tensor, teacher: Tensor, w: Tensor, b: Tensor, v: Tensor, c: Tensor) -> Tensor:
+          def over_rows(self, student: Tensor, teacher: Tensor, w: Tensor, b: Tensor, v: Tensor, c: Tensor, share: Tensor) -> Tensor:
             difference = self.project(student, w, b, v, c) - teacher
-            return torch.sum(difference * difference, [-1])
+            return torch.sum(difference * difference) * share
           """);
 
   @Override
@@ -35,10 +35,17 @@ public record SimKd(Projection projection) implements DistillationLoss {
     NDArray teacher = context.teacher().embedding();
     check(context, student, teacher);
     NDArray[] weights = projection.weights(context, PROJECTOR, student);
-    return context.meanOverRows(
-        projection
-            .in(FORMULA, context, PROJECTOR)
-            .call("per_row", student, teacher, weights[0], weights[1], weights[2], weights[3]));
+    return projection
+        .in(FORMULA, context, PROJECTOR)
+        .call(
+            "over_rows",
+            student,
+            teacher,
+            weights[0],
+            weights[1],
+            weights[2],
+            weights[3],
+            context.rowShare());
   }
 
   private static void check(LossContext context, NDArray student, NDArray teacher) {

@@ -30,11 +30,12 @@ public record VariationalInformation(Projection projection, double variance)
               Features.with(
                   Projection.METHOD,
                   """
-                  def per_position(self, student: Tensor, teacher: Tensor, w: Tensor, b: Tensor, v: Tensor, c: Tensor, raw: Tensor) -> Tensor:
+                  def over_positions(self, student: Tensor, teacher: Tensor, w: Tensor, b: Tensor, v: Tensor, c: Tensor, raw: Tensor, mask: Tensor, share: Tensor) -> Tensor:
                     mean = self.project(self.positions(self.fitted(student, teacher)), w, b, v, c)
                     difference = mean - self.positions(self.fitted(teacher, student))
                     variance = torch.softplus(raw) + self.smallest
-                    return torch.mean(difference * difference / variance + torch.log(variance), [-1]) * 0.5
+                    likelihood = torch.mean(difference * difference / variance + torch.log(variance), [-1]) * 0.5
+                    return self.mean_over(student, likelihood, mask, share)
                   """))
           .with("smallest", SMALLEST);
 
@@ -66,8 +67,11 @@ public record VariationalInformation(Projection projection, double variance)
   @Override
   public NDArray distance(LossContext context, LayerPair pair) {
     NDArray raw = context.parameter(LayerLoss.name("variance", pair));
-    NDArray perPosition = call(context, pair, FORMULA, "per_position", raw).get(0);
-    return Positions.mean(context, Features.student(context, pair), perPosition);
+    NDArray student = Features.student(context, pair);
+    NDArray share = Positions.share(context, student);
+    return call(
+            context, pair, FORMULA, "over_positions", raw, Features.mask(context, student), share)
+        .get(0);
   }
 
   @Override

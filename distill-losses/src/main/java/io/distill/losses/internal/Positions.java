@@ -5,7 +5,6 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.distill.exception.DistillationException;
 import io.distill.loss.LossContext;
-import io.distill.mapping.LayerPair;
 
 /**
  * One view of the hidden states of all kinds of models: rows of positions of channels, {@code [N,
@@ -20,37 +19,36 @@ public final class Positions {
 
   private Positions() {}
 
-  /** Returns hidden states {@code [N, D]}, {@code [N, L, D]} or {@code [N, C, H, W]} so. */
-  public static NDArray of(NDArray hidden) {
-    Shape shape = hidden.getShape();
-    return switch (shape.dimension()) {
-      case ROWS -> hidden.expandDims(1);
-      case TOKENS -> hidden;
-      case PIXELS -> hidden.flatten(ROWS, PIXELS - 1).transpose(0, 2, 1);
-      default ->
-          throw new DistillationException(
-              "hidden states must have shape (rows, width), (rows, tokens, width) or (rows,"
-                  + " channels, height, width) but had "
-                  + shape
-                  + "; give a SignalReader that reshapes them");
-    };
-  }
-
-  /** Returns the student's hidden states of a pair. */
-  public static NDArray student(LossContext context, LayerPair pair) {
-    return of(context.student().hiddenStates().get(pair.student()));
-  }
-
-  /** Returns the teacher's hidden states of a pair. */
-  public static NDArray teacher(LossContext context, LayerPair pair) {
-    return of(context.teacher().hiddenStates().get(pair.teacher()));
-  }
+  /**
+   * Methods of formulas. {@code positions} is this view; {@code mean_over} averages one value a
+   * position, {@code [N, P]}, over real tokens, or over rows and pixels: {@code mask} says which
+   * tokens are real, and {@code share} is what {@link #share} gives.
+   */
+  public static final String[] METHODS = {
+    """
+    def positions(self, x: Tensor) -> Tensor:
+      y = x
+      if torch.dim(x) == 2:
+        y = torch.unsqueeze(x, 1)
+      if torch.dim(x) == 4:
+        y = torch.transpose(torch.flatten(x, 2, 3), 1, 2)
+      return y
+    """,
+    """
+    def mean_over(self, student: Tensor, per_position: Tensor, mask: Tensor, share: Tensor) -> Tensor:
+      if torch.dim(student) == 3:
+        total = torch.sum(per_position * mask)
+      else:
+        total = torch.sum(torch.mean(per_position, [1]))
+      return total * share
+    """
+  };
 
   /**
    * Returns which positions count: the student's token mask if these are tokens.
    *
    * @param hidden the hidden states as the model gave them
-   * @return float32 {@code [N, P]}, 1 for a position that counts and 0 for padding
+   * @return {@code [N, P]} of any type, 1 for a position that counts and 0 for padding
    */
   public static NDArray mask(LossContext context, NDArray hidden) {
     Shape shape = hidden.getShape();
@@ -64,27 +62,44 @@ public final class Positions {
                 + mask.getShape()
                 + "; give one number a token");
       }
-      return mask.toType(DataType.FLOAT32, false);
+      return mask;
     }
     long positions =
         switch (shape.dimension()) {
           case ROWS -> 1;
           case TOKENS -> shape.get(1);
-          default -> shape.get(2) * shape.get(PIXELS - 1);
+          case PIXELS -> shape.get(2) * shape.get(PIXELS - 1);
+          default ->
+              throw new DistillationException(
+                  "hidden states must have shape (rows, width), (rows, tokens, width) or (rows,"
+                      + " channels, height, width) but had "
+                      + shape
+                      + "; give a SignalReader that reshapes them");
         };
     return context.manager().ones(new Shape(shape.get(0), positions), DataType.FLOAT32);
   }
 
   /**
-   * Averages one value a position: over real tokens, or over rows and pixels.
+   * Returns the factor of a sum over positions that makes it their mean over the step: over real
+   * tokens, or over rows.
    *
    * @param hidden the student's hidden states as the model gave them
-   * @param perPosition float32 {@code [N, P]}
    */
-  public static NDArray mean(LossContext context, NDArray hidden, NDArray perPosition) {
-    if (hidden.getShape().dimension() == TOKENS) {
-      return context.meanOverTokens(perPosition);
+  public static NDArray share(LossContext context, NDArray hidden) {
+    Shape shape = hidden.getShape();
+    if (shape.dimension() != TOKENS) {
+      return context.rowShare();
     }
-    return context.meanOverRows(perPosition.mean(new int[] {1}));
+    NDArray share = context.tokenShare();
+    Shape mask = context.student().mask().orElseThrow().getShape();
+    if (!mask.equals(shape.slice(0, 2))) {
+      throw new DistillationException(
+          "perToken must have shape "
+              + mask
+              + " but had "
+              + shape.slice(0, 2)
+              + "; reduce the other dimensions first");
+    }
+    return share;
   }
 }

@@ -61,14 +61,9 @@ public interface RowLoss extends DistillationLoss {
                 teacher,
                 temperature,
                 context.labels(),
-                context.manager().create(context.labelledRowWeight()))
+                context.labelledRowShare())
         : formula()
             .extended(OVER_ROWS)
-            .call(
-                "over_rows",
-                student,
-                teacher,
-                temperature,
-                context.manager().create(context.rowWeight()));
+            .call("over_rows", student, teacher, temperature, context.rowShare());
   }
 }

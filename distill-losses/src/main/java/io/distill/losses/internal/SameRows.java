@@ -21,6 +21,13 @@ public final class SameRows {
               + of
               + " (student); pool tokens first");
     }
+    sameNumber(student, teacher);
+  }
+
+  /** Requires embeddings, or hidden states that become such, of as many rows. */
+  public static void sameNumber(NDArray student, NDArray teacher) {
+    Shape of = student.getShape();
+    Shape from = teacher.getShape();
     if (of.get(0) != from.get(0)) {
       throw new DistillationException(
           "teacher and student embeddings must have the same number of rows but were "

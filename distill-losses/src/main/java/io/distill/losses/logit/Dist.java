@@ -38,14 +38,15 @@ public record Dist(double beta, double gamma) implements DistillationLoss {
           """,
           // not a loss of each row on its own: every row gets the same share of the classes' term
           """
-          def values(self, student: Tensor, teacher: Tensor, temperature: Tensor) -> Tensor:
+          def over_rows(self, student: Tensor, teacher: Tensor, temperature: Tensor, share: Tensor) -> Tensor:
             q = torch.softmax(torch.clamp_min(student, -1e30) / temperature, -1)
             p = torch.softmax(torch.clamp_min(teacher, -1e30) / temperature, -1)
             counted = torch.to(teacher > -1e30, q)
             rows = (self).distance(q, p, counted, 1)
             exists = torch.amax(counted, [0])
             classes = torch.sum((self).distance(q, p, counted, 0) * exists) / torch.clamp_min(torch.sum(exists), 1.)
-            return (rows * self.beta + classes * self.gamma) * torch.reshape(temperature * temperature, [-1])
+            values = (rows * self.beta + classes * self.gamma) * torch.reshape(temperature * temperature, [-1])
+            return torch.sum(values) * share
           """);
 
   /**
@@ -69,11 +70,10 @@ public record Dist(double beta, double gamma) implements DistillationLoss {
     NDArray student = context.student().logits();
     NDArray teacher = context.teacher().logits();
     Checks.sameLogits(student, teacher);
-    return context.meanOverRows(
-        FORMULA
-            .with("beta", beta)
-            .with("gamma", gamma)
-            .call("values", student, teacher, context.temperatures()));
+    return FORMULA
+        .with("beta", beta)
+        .with("gamma", gamma)
+        .call("over_rows", student, teacher, context.temperatures(), context.rowShare());
   }
 
   @Override

@@ -31,10 +31,10 @@ public record Fsp() implements DistillationLoss {
             return products / torch.reshape(count, [-1, 1, 1])
           """,
           """
-          def per_row(self, student_first: Tensor, student_second: Tensor, teacher_first: Tensor, teacher_second: Tensor, mask: Tensor) -> Tensor:
+          def over_rows(self, student_first: Tensor, student_second: Tensor, teacher_first: Tensor, teacher_second: Tensor, mask: Tensor, share: Tensor) -> Tensor:
             learned = self.flow(student_first, student_second, mask)
             given = self.flow(teacher_first, teacher_second, mask)
-            return torch.mean((learned - given) * (learned - given), [1, 2])
+            return torch.sum(torch.mean((learned - given) * (learned - given), [1, 2])) * share
           """);
 
   @Override
@@ -52,7 +52,7 @@ public record Fsp() implements DistillationLoss {
     for (int i = 2; i < pairs.size(); i++) {
       sum = sum.add(flow(context, pairs.get(i - 1), pairs.get(i)));
     }
-    return sum.div(pairs.size() - 1);
+    return pairs.size() == 2 ? sum : sum.div(pairs.size() - 1);
   }
 
   private static NDArray flow(LossContext context, LayerPair first, LayerPair second) {
@@ -60,14 +60,14 @@ public record Fsp() implements DistillationLoss {
     List<NDArray> teacher = context.teacher().hiddenStates();
     sameKind("student", student.get(first.student()), student.get(second.student()));
     sameKind("teacher", teacher.get(first.teacher()), teacher.get(second.teacher()));
-    return context.meanOverRows(
-        FORMULA.call(
-            "per_row",
-            student.get(first.student()),
-            student.get(second.student()),
-            teacher.get(first.teacher()),
-            teacher.get(second.teacher()),
-            FeatureMaps.mask(context, student.get(first.student()))));
+    return FORMULA.call(
+        "over_rows",
+        student.get(first.student()),
+        student.get(second.student()),
+        teacher.get(first.teacher()),
+        teacher.get(second.teacher()),
+        FeatureMaps.mask(context, student.get(first.student())),
+        context.rowShare());
   }
 
   private void check(LossContext context, LayerPair pair) {

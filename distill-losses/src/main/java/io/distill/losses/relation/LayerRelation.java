@@ -6,7 +6,6 @@ import ai.djl.ndarray.NDArray;
 import io.distill.loss.DistillationLoss;
 import io.distill.loss.LossContext;
 import io.distill.loss.LossTerm;
-import io.distill.losses.internal.Formula;
 import io.distill.losses.internal.LayerLoss;
 import io.distill.losses.internal.Positions;
 import io.distill.losses.internal.SameRows;
@@ -22,25 +21,35 @@ import java.util.List;
  */
 public record LayerRelation(DistillationLoss relation, Rows rows) implements LayerLoss {
 
-  private static final Formula FORMULA =
-      Formula.of(
-          "LayerRelation",
-          """
-          def flattened(self, positions: Tensor, mask: Tensor) -> Tensor:
-            return torch.flatten(positions * torch.unsqueeze(mask, -1), 1)
-          """,
-          """
-          def pooled(self, positions: Tensor, mask: Tensor) -> Tensor:
-            real = torch.clamp_min(torch.sum(mask, [1], True), 1.)
-            return torch.sum(positions * torch.unsqueeze(mask / real, -1), [1])
-          """);
+  /** What is added to the formula of a relation, to go from hidden states to the value. */
+  private static final String[] ON_LAYERS = {
+    """
+    def flattened(self, positions: Tensor, mask: Tensor) -> Tensor:
+      return torch.flatten(positions * torch.unsqueeze(mask, -1), 1)
+    """,
+    """
+    def pooled(self, positions: Tensor, mask: Tensor) -> Tensor:
+      real = torch.clamp_min(torch.sum(mask, [1], True), 1.)
+      return torch.sum(positions * torch.unsqueeze(mask / real, -1), [1])
+    """,
+    """
+    def relation_of_flattened(self, student: Tensor, teacher: Tensor, mask: Tensor, teacher_mask: Tensor) -> Tensor:
+      own = self.flattened(self.positions(student), mask)
+      return self.relation(own, self.flattened(self.positions(teacher), teacher_mask))
+    """,
+    """
+    def relation_of_pooled(self, student: Tensor, teacher: Tensor, mask: Tensor, teacher_mask: Tensor) -> Tensor:
+      own = self.pooled(self.positions(student), mask)
+      return self.relation(own, self.pooled(self.positions(teacher), teacher_mask))
+    """
+  };
 
   /** How the hidden states of a row become one vector. */
   public enum Rows {
     /** All positions beside each other, padding as zeros. */
-    FLATTENED("flattened"),
+    FLATTENED("relation_of_flattened"),
     /** The mean of the positions that count. */
-    POOLED("pooled");
+    POOLED("relation_of_pooled");
 
     private final String method;
 
@@ -91,19 +100,19 @@ public record LayerRelation(DistillationLoss relation, Rows rows) implements Lay
     NDArray student = context.student().hiddenStates().get(pair.student());
     NDArray teacher = context.teacher().hiddenStates().get(pair.teacher());
     LossContext other = context.teacher().mask().isPresent() ? asStudent(context) : context;
-    NDArray own = vectors(student, Positions.mask(context, student));
-    NDArray theirs = vectors(teacher, Positions.mask(other, teacher));
-    SameRows.ofEmbeddings(own, theirs);
-    return ((RelationLoss) relation).between(own, theirs);
+    NDArray mask = Positions.mask(context, student);
+    NDArray teacherMask = Positions.mask(other, teacher);
+    SameRows.sameNumber(student, teacher);
+    return ((RelationLoss) relation)
+        .formula()
+        .extended("LayerRelation", Positions.METHODS)
+        .extended("LayerRelation", ON_LAYERS)
+        .call(rows.method, student, teacher, mask, teacherMask);
   }
 
   /** The teacher may split text into other tokens than the student: then it has a mask too. */
   private static LossContext asStudent(LossContext context) {
     return context.withSignals(context.teacher(), Signals.none());
-  }
-
-  private NDArray vectors(NDArray hidden, NDArray mask) {
-    return FORMULA.call(rows.method, Positions.of(hidden), mask);
   }
 
   @Override

@@ -25,7 +25,7 @@ public record NeuronSelectivity() implements LayerLoss {
             return counted / torch.clamp_min(torch.norm(counted, 2, [1], True), 1e-12)
           """,
           """
-          def per_row(self, student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
+          def over_rows(self, student: Tensor, teacher: Tensor, mask: Tensor, share: Tensor) -> Tensor:
             own = self.patterns(self.positions(student, teacher), mask)
             given = self.patterns(self.positions(teacher, student), mask)
             size = torch.size(own, 1)
@@ -38,7 +38,7 @@ public record NeuronSelectivity() implements LayerLoss {
               result = torch.sum(difference * difference, [1, 2])
             else:
               result = self.kernel(across, own) + self.kernel(over, given) - 2. * self.kernel(across, given)
-            return result
+            return torch.sum(result) * share
           """,
           """
           def kernel(self, left: Tensor, right: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ public record NeuronSelectivity() implements LayerLoss {
     NDArray teacher = context.teacher().hiddenStates().get(pair.teacher());
     FeatureMaps.check(name(), student, teacher, pair);
     NDArray mask = FeatureMaps.mask(context, student);
-    return context.meanOverRows(FORMULA.call("per_row", student, teacher, mask));
+    return FORMULA.call("over_rows", student, teacher, mask, context.rowShare());
   }
 
   @Override

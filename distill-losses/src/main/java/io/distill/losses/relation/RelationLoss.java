@@ -48,23 +48,12 @@ interface RelationLoss extends DistillationLoss {
    */
   Formula formula();
 
-  /**
-   * Compares the relations among rows.
-   *
-   * @param student rows {@code [N, D]}
-   * @param teacher the same rows as the teacher sees them, {@code [N, E]}
-   * @return a scalar
-   */
-  default NDArray between(NDArray student, NDArray teacher) {
-    return formula().call("relation", student, teacher);
-  }
-
   @Override
   default NDArray compute(LossContext context) {
     NDArray student = context.student().embedding();
     NDArray teacher = context.teacher().embedding();
     SameRows.ofEmbeddings(student, teacher);
-    return between(student, teacher);
+    return formula().call("relation", student, teacher);
   }
 
   @Override

@@ -36,7 +36,7 @@ public record Chunked(RowLoss loss, int chunkSize, int vocabulary) implements Di
    */
   private static final String IN_CHUNKS =
       """
-      def in_chunks(self, states: Tensor, weight: Tensor, teacher_states: Tensor, teacher_weight: Tensor, temperature: Tensor, labels: Tensor) -> Tensor:
+      def in_chunks(self, states: Tensor, weight: Tensor, teacher_states: Tensor, teacher_weight: Tensor, temperature: Tensor, labels: Tensor, share_of_row: Tensor) -> Tensor:
         h = torch.detach(states)
         w = torch.detach(weight)
         t = torch.detach(temperature)
@@ -86,7 +86,7 @@ public record Chunked(RowLoss loss, int chunkSize, int vocabulary) implements Di
           tied = tied + torch.dot(torch.flatten(weight), torch.flatten(dw)) * share
         if learned:
           tied = tied + torch.sum(temperature * dt) * share
-        return values + (tied - torch.detach(tied))
+        return torch.sum(values + (tied - torch.detach(tied))) * share_of_row
       """;
 
   /** Checks the parts. */
@@ -137,17 +137,16 @@ public record Chunked(RowLoss loss, int chunkSize, int vocabulary) implements Di
       requireSameVocabulary(of.weight().getShape(), from.weight().getShape());
     }
     NDArray temperature = tokens.temperatures();
-    NDArray perToken =
-        formula()
-            .call(
-                "in_chunks",
-                of.states(),
-                of.weight(),
-                from.states(),
-                from.weight(),
-                temperature,
-                requiresLabels() ? tokens.labels() : temperature);
-    return tokens.meanOverRows(perToken);
+    return formula()
+        .call(
+            "in_chunks",
+            of.states(),
+            of.weight(),
+            from.states(),
+            from.weight(),
+            temperature,
+            requiresLabels() ? tokens.labels() : temperature,
+            tokens.rowShare());
   }
 
   private static LogitFactors checked(String who, LogitFactors factors) {

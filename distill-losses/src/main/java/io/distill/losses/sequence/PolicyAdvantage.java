@@ -25,7 +25,7 @@ public record PolicyAdvantage(double discount, boolean lengthNormalized)
       Formula.of(
           "PolicyAdvantage",
           """
-          def per_token(self, student: Tensor, teacher: Tensor, temperature: Tensor, labels: Tensor, all_labels: Tensor) -> Tensor:
+          def over_tokens(self, student: Tensor, teacher: Tensor, temperature: Tensor, labels: Tensor, all_labels: Tensor, share: Tensor) -> Tensor:
             index = torch.unsqueeze(labels, -1)
             log_q = torch.squeeze(torch.gather(torch.log_softmax(student / temperature, -1), -1, index), -1)
             log_p = torch.squeeze(torch.gather(torch.log_softmax(teacher / temperature, -1), -1, index), -1)
@@ -42,7 +42,7 @@ public record PolicyAdvantage(double discount, boolean lengthNormalized)
                 to_go = to_go / torch.clamp_min(remaining, 1)
               advantage = torch.masked_select(to_go, counted)
             surrogate = -(torch.exp(log_q - torch.detach(log_q)) * advantage)
-            return surrogate * torch.reshape(temperature * temperature, [-1])
+            return torch.sum(surrogate * torch.reshape(temperature * temperature, [-1])) * share
           """);
 
   /** Checks the arguments. */
@@ -61,17 +61,17 @@ public record PolicyAdvantage(double discount, boolean lengthNormalized)
     NDArray student = tokens.student().logits();
     NDArray teacher = tokens.teacher().logits();
     Checks.sameLogits(student, teacher);
-    return tokens.meanOverRows(
-        FORMULA
-            .with("discount", discount)
-            .with("length_normalized", lengthNormalized)
-            .call(
-                "per_token",
-                student,
-                teacher,
-                tokens.temperatures(),
-                tokens.labels(),
-                context.labels()));
+    return FORMULA
+        .with("discount", discount)
+        .with("length_normalized", lengthNormalized)
+        .call(
+            "over_tokens",
+            student,
+            teacher,
+            tokens.temperatures(),
+            tokens.labels(),
+            context.labels(),
+            tokens.rowShare());
   }
 
   @Override

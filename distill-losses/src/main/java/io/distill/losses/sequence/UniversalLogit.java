@@ -1,7 +1,6 @@
 package io.distill.losses.sequence;
 
 import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.distill.exception.DistillationException;
 import io.distill.loss.DistillationLoss;
@@ -14,13 +13,19 @@ public record UniversalLogit() implements DistillationLoss {
 
   /*
    * Token k of a row of the student meets token k of the teacher's row, as long as both have one.
-   * counts [N] are the student's tokens, whose rows of logits come row after row.
+   * marks [N, L] are the labels or the mask that say which are the student's tokens, whose rows of
+   * logits come row after row.
    */
   private static final Formula FORMULA =
       Formula.of(
           "UniversalLogit",
           """
-          def per_token(self, student: Tensor, counts: Tensor, teacher: Tensor, teacher_mask: Tensor, temperature: Tensor) -> Tensor:
+          def over_tokens(self, student: Tensor, marks: Tensor, teacher: Tensor, teacher_mask: Tensor, temperature: Tensor, share: Tensor) -> Tensor:
+            following = torch.slice(marks, 1, 1)
+            if self.labelled:
+              counts = torch.sum(following >= 0, [1])
+            else:
+              counts = torch.sum(following > 0, [1])
             counted = torch.gt(torch.slice(teacher_mask, 1, 1), 0)
             position = torch.cumsum(counted, 1)
             pairs = torch.minimum(counts, torch.sum(counted, [1]))
@@ -44,7 +49,7 @@ public record UniversalLogit() implements DistillationLoss {
             if difference < 0:
               q = torch.constant_pad_nd(q, [0, -difference])
             distances = torch.sum(torch.abs(p - q), [-1]) * torch.reshape(t * t, [-1])
-            return torch.index_add(torch.zeros_like(torch.select(student, 1, 0)), 0, own, distances)
+            return torch.sum(distances) * share
           """);
 
   @Override
@@ -75,24 +80,17 @@ public record UniversalLogit() implements DistillationLoss {
               + "; give both models the same rows");
     }
     LossContext tokens = context.withSignals(context.student(), Signals.none()).tokens();
-    NDArray perToken =
-        FORMULA.call(
-            "per_token",
+    boolean labelled = context.hasLabels();
+    return FORMULA
+        .with("labelled", labelled)
+        .call(
+            "over_tokens",
             tokens.student().logits(),
-            counts(context),
+            labelled ? context.labels() : context.student().mask().orElseThrow(),
             teacher.logits(),
             mask,
-            tokens.temperatures());
-    return tokens.meanOverRows(perToken);
-  }
-
-  /** Counts the tokens of each row that {@link LossContext#tokens} gives. */
-  private static NDArray counts(LossContext context) {
-    NDArray counted =
-        context.hasLabels()
-            ? context.labels().gte(0)
-            : context.student().mask().orElseThrow().gt(0);
-    return counted.get(":, 1:").toType(DataType.INT64, false).sum(new int[] {1});
+            tokens.temperatures(),
+            tokens.rowShare());
   }
 
   @Override
