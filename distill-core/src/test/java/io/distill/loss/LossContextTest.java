@@ -180,6 +180,35 @@ class LossContextTest {
   }
 
   @Test
+  void shares_makeSumsTheMeans_andAreMadeOnceForABatch() {
+    LossContext.StepCounts step = new LossContext.StepCounts(3, 2, 5, 0);
+    LossContext rows = context(2).labels(manager.create(new long[] {-1, 1})).step(step).build();
+    LossContext tokens = LossContext.builder(tokens(), Signals.none()).step(step).build();
+    assertThat(rows.rowShare().getFloat()).isEqualTo(1 / 2f);
+    assertThat(rows.labelledRowShare().getFloat()).isEqualTo(3 / 2f / 2);
+    assertThat(tokens.tokenShare().getFloat()).isEqualTo((float) (3 / 2.0 / 5));
+    assertThat(rows.rowShare().getShape().dimension()).isZero();
+    LossContext scoped = rows.scoped(TemperatureSchedule.constant(7), null);
+    assertThat(scoped.rowShare()).isSameAs(rows.rowShare());
+    assertThat(scoped.labelledRowShare()).isSameAs(rows.labelledRowShare());
+    assertThat(scoped.labelled()).isSameAs(rows.labelled());
+    Signals unmasked = Signals.builder().logits(manager.ones(new Shape(2, 3))).build();
+    LossContext without = LossContext.builder(unmasked, Signals.none()).build();
+    assertThatThrownBy(without::tokenShare).isInstanceOf(DistillationException.class);
+  }
+
+  @Test
+  void shares_ofOtherTokens_areTheirOwn() {
+    LossContext all = LossContext.builder(tokens(), Signals.none()).build();
+    Signals fewer =
+        tokens().toBuilder()
+            .mask(manager.create(new long[] {1, 0, 0, 0, 0, 0}, new Shape(2, 3)))
+            .build();
+    assertThat(all.tokenShare().getFloat()).isEqualTo(1 / 3f);
+    assertThat(all.withSignals(fewer, Signals.none()).tokenShare().getFloat()).isEqualTo(1);
+  }
+
+  @Test
   void stepWithoutLabelsOrTokens_isZero() {
     LossContext.StepCounts step = new LossContext.StepCounts(2, 0, 0, 0);
     LossContext rows = context(2).labels(manager.create(new long[] {-1, -1})).step(step).build();
@@ -234,6 +263,18 @@ class LossContextTest {
     assertThat(tokens.teacher().logits()).isEqualTo(tokens.student().logits());
     assertThat(tokens.meanOverRows(array(1, 2, 6)).getFloat()).isEqualTo(3);
     assertThat(tokens.meanOverLabelledRows(array(1, 2, 6)).getFloat()).isEqualTo(3);
+  }
+
+  @Test
+  void tokens_leaveTheNamesOfTheModelsArrays() {
+    NDArray logits = manager.ones(new Shape(1, 3, 4));
+    logits.setName("logits");
+    Signals signals = Signals.builder().logits(logits).build();
+    NDArray labels = manager.create(new long[] {0, 1, 2}, new Shape(1, 3));
+    LossContext context = LossContext.builder(signals, signals).labels(labels).build();
+    assertThat(context.tokens().student().logits().getName()).isNull();
+    assertThat(logits.getName()).isEqualTo("logits");
+    assertThat(context.teacher().logits().getName()).isNull();
   }
 
   @Test

@@ -19,7 +19,7 @@ final class Features {
 
   /**
    * Methods of formulas. {@code fitted} averages a map to no more pixels than another map has,
-   * {@code counting} says which positions are real; and those of {@link Positions#METHODS}.
+   * {@code counting} says which positions are real; and those of {@link Positions#methods}.
    */
   private static final String[] METHODS = {
     """
@@ -80,7 +80,7 @@ final class Features {
 
   /** Returns shared methods and a loss's own. */
   static String[] with(String... own) {
-    return join(join(Positions.METHODS, METHODS), own);
+    return join(join(Positions.methods(), METHODS), own);
   }
 
   /** Returns the methods of both. */

@@ -20,11 +20,15 @@ public final class Positions {
   private Positions() {}
 
   /**
-   * Methods of formulas. {@code positions} is this view; {@code mean_over} averages one value a
-   * position, {@code [N, P]}, over real tokens, or over rows and pixels: {@code mask} says which
-   * tokens are real, and {@code share} is what {@link #share} gives.
+   * Returns methods of formulas. {@code positions} is this view; {@code mean_over} averages one
+   * value a position, {@code [N, P]}, over real tokens, or over rows and pixels: {@code mask} says
+   * which tokens are real, and {@code share} is what {@link #share} gives.
    */
-  public static final String[] METHODS = {
+  public static String[] methods() {
+    return METHODS.clone();
+  }
+
+  private static final String[] METHODS = {
     """
     def positions(self, x: Tensor) -> Tensor:
       y = x

@@ -105,7 +105,7 @@ public record LayerRelation(DistillationLoss relation, Rows rows) implements Lay
     SameRows.sameNumber(student, teacher);
     return ((RelationLoss) relation)
         .formula()
-        .extended("LayerRelation", Positions.METHODS)
+        .extended("LayerRelation", Positions.methods())
         .extended("LayerRelation", ON_LAYERS)
         .call(rows.method, student, teacher, mask, teacherMask);
   }
