@@ -2094,7 +2094,7 @@ public final class Losses {
    * Takes a loss on rows over the tokens of a language model without ever holding all logits.
    *
    * <pre>{@code
-   * chunked(loss) = tokenLevel(loss), with logits = states · weightᵀ, 128 tokens at a time
+   * chunked(loss) = tokenLevel(loss), with logits = states · weightᵀ, some tokens at a time
    * }</pre>
    *
    * <p>Same value and gradients as {@link #tokenLevel(DistillationLoss)}, from the last hidden
@@ -2102,7 +2102,7 @@ public final class Losses {
    * tokens, differentiates the loss of those, and lets them go before the next; what stays is one
    * number a token and the gradients of states, weight and, where it is learned, the temperature.
    * The memory is that of a few arrays of {@code chunkSize · V} numbers plus the gradient of the
-   * output embedding.
+   * output embedding. Up to 256 tokens are taken at once, more in chunks of 64.
    *
    * <p>Any composition of losses that compare each row of logits on its own will do: {@code
    * chunked(softTargets(2).weighted(0.9).plus(hardLabels().weighted(0.1)))}. Temperatures may be
@@ -2117,15 +2117,14 @@ public final class Losses {
    * @throws IllegalArgumentException if a part of {@code loss} is no loss on rows of its own
    */
   public static DistillationLoss chunked(DistillationLoss loss) {
-    return Chunked.of(loss, Chunked.CHUNK_SIZE, TokenLevel.ALL);
+    return Chunked.of(loss);
   }
 
   /**
    * Takes a loss on rows over the tokens of a language model, some tokens at a time.
    *
    * @param loss a loss on rows of logits, or a composition of such
-   * @param chunkSize the number of tokens whose logits exist at once; at least 1; default 128; more
-   *     for a GPU
+   * @param chunkSize the number of tokens whose logits exist at once; at least 1; more for a GPU
    * @return an immutable loss, safe to share
    * @throws IllegalArgumentException if a part of {@code loss} is no loss on rows of its own, or
    *     {@code chunkSize} is out of range

@@ -206,6 +206,22 @@ class ChunkedTest {
     }
   }
 
+  @ParameterizedTest(name = "{0} tokens")
+  @ValueSource(ints = {255, 256, 257, 300})
+  void manyTokens_inChunksThatTheLossChooses_equalThePlainForm(int tokens) {
+    LossCase given =
+        LossCase.of(
+                List.of(
+                    Part.of(SignalKind.LOGIT_FACTORS, Values.drawn(1, 1, 1, tokens + 1, 4)),
+                    new Part(SignalKind.LOGIT_FACTORS, Values.drawn(2, 1, 11, 4), false)),
+                List.of(
+                    Part.of(SignalKind.LOGIT_FACTORS, Values.drawn(3, 1, 1, tokens + 1, 3)),
+                    new Part(SignalKind.LOGIT_FACTORS, Values.drawn(4, 1, 11, 3), false)))
+            .withLabels(Values.drawn(5, 8, 1, tokens + 1));
+    assertEqual(given, chunked(softTargets()), softTargets());
+    assertEqual(given, chunked(hardLabels()), hardLabels());
+  }
+
   /** 40 token ids; some labels are negative. */
   private static LossCase large(long seed) {
     return LossCase.of(

@@ -19,13 +19,19 @@ import java.util.Set;
  * A loss on the rows of logits, taken over the tokens of a language model, some tokens at a time.
  *
  * @param loss the loss on rows
- * @param chunkSize the number of tokens whose logits exist at once
+ * @param chunkSize the number of tokens whose logits exist at once; {@link #AUTOMATIC} to choose
  * @param vocabulary the number of token ids that exist; {@link TokenLevel#ALL} for all logits
  */
 public record Chunked(RowLoss loss, int chunkSize, int vocabulary) implements DistillationLoss {
 
-  /** The number of tokens whose logits exist at once, where the user names none. */
-  public static final int CHUNK_SIZE = 128;
+  /**
+   * The chunk size where the user names none: few tokens at once, for little memory, but a whole
+   * small batch, which needs little anyway and is faster in one piece.
+   */
+  static final int AUTOMATIC = 0;
+
+  private static final int CHUNK = 64;
+  private static final int WHOLE = 256;
 
   /*
    * One call gives the values of all tokens and, where a gradient is wanted, the gradients of
@@ -48,9 +54,12 @@ public record Chunked(RowLoss loss, int chunkSize, int vocabulary) implements Di
         dh = torch.empty_like(h)
         dw = w if rows > 0 else torch.zeros_like(w)
         dt = torch.zeros_like(t)
+        chunk = self.chunk_size
+        if chunk == 0:
+          chunk = self.whole if rows <= self.whole else self.chunk
         start = 0
         while start < rows:
-          length = min(self.chunk_size, rows - start)
+          length = min(chunk, rows - start)
           states_now = torch.narrow(h, 0, start, length)
           z = torch.requires_grad_(torch.mm(states_now, torch.t(w)))
           teacher = z
@@ -92,7 +101,20 @@ public record Chunked(RowLoss loss, int chunkSize, int vocabulary) implements Di
   /** Checks the parts. */
   public Chunked {
     requireNonNull(loss, "loss");
-    checkArgument(chunkSize >= 1, "chunkSize must be at least 1 but was %s", chunkSize);
+    checkArgument(
+        chunkSize >= 1 || chunkSize == AUTOMATIC,
+        "chunkSize must be at least 1 but was %s",
+        chunkSize);
+  }
+
+  /**
+   * Makes a loss on rows, or a composition of such, work in chunks of a size that fits.
+   *
+   * @param loss losses on rows, weighted, added, named or at temperatures of their own
+   * @throws IllegalArgumentException if one of them is no loss on rows of its own
+   */
+  public static DistillationLoss of(DistillationLoss loss) {
+    return inChunks(loss, AUTOMATIC, TokenLevel.ALL);
   }
 
   /**
@@ -102,13 +124,18 @@ public record Chunked(RowLoss loss, int chunkSize, int vocabulary) implements Di
    * @throws IllegalArgumentException if one of them is no loss on rows of its own
    */
   public static DistillationLoss of(DistillationLoss loss, int chunkSize, int vocabulary) {
+    checkArgument(chunkSize >= 1, "chunkSize must be at least 1 but was %s", chunkSize);
+    return inChunks(loss, chunkSize, vocabulary);
+  }
+
+  private static DistillationLoss inChunks(DistillationLoss loss, int chunkSize, int vocabulary) {
     return requireNonNull(loss, "loss")
         .mapInnermost(each -> innermost(each, chunkSize, vocabulary));
   }
 
   private static DistillationLoss innermost(DistillationLoss loss, int chunkSize, int vocabulary) {
     if (loss instanceof TokenLevel level) {
-      return of(
+      return inChunks(
           level.loss(), chunkSize, vocabulary == TokenLevel.ALL ? level.vocabulary() : vocabulary);
     }
     checkArgument(
@@ -122,6 +149,8 @@ public record Chunked(RowLoss loss, int chunkSize, int vocabulary) implements Di
   private Formula formula() {
     return loss.formula()
         .with("chunk_size", (long) chunkSize)
+        .with("chunk", (long) CHUNK)
+        .with("whole", (long) WHOLE)
         .with("taught", !requiresOfTeacher().isEmpty())
         .with("labelled", requiresLabels())
         .extended("InChunks", IN_CHUNKS);
