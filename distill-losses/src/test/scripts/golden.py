@@ -7,7 +7,7 @@ Inputs are not stored. Python and Java draw them from the same generator on 32-b
             value = ((state >> 8) - 2^23) / 2^23 * scale       scale is a power of two
 
 so that every input is a float32 exactly. Gradients of more than 64 elements are stored as every
-37th element and the L2 norm of all. All arithmetic is float64.
+37th element, the L2 norm and the largest absolute value of all. All arithmetic is float64.
 """
 
 import json
@@ -93,7 +93,12 @@ def gradient(tensor):
     grad = torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
     flat = grad.flatten()
     stride = 1 if flat.numel() <= FULL else STRIDE
-    return {"stride": stride, "norm": flat.norm().item(), "values": flat[::stride].tolist()}
+    return {
+        "stride": stride,
+        "norm": flat.norm().item(),
+        "largest": flat.abs().max().item(),
+        "values": flat[::stride].tolist(),
+    }
 
 
 def same(ours, published, rtol=1e-12, atol=1e-14):

@@ -334,12 +334,15 @@ write(
                     scale,
                     shape,
                     labels=ids(given),
+                    temperature=temperature,
                     options={"discount": 0.5, "lengthNormalized": 1},
                 )
-                for name, seed, scale, shape, given in [
-                    ("2 ids", 971, 4, (4, 4, 2), LABELS),
-                    ("1000 ids", 981, 8, (1, 4, 1000), [[5, 999, 0, -1]]),
-                    ("no labels", 991, 2, (2, 4, 10), NONE),
+                for name, seed, scale, shape, given, temperature in [
+                    ("2 ids", 971, 4, (4, 4, 2), LABELS, 1),
+                    ("1000 ids", 981, 8, (1, 4, 1000), [[5, 999, 0, -1]], 1),
+                    ("no labels", 991, 2, (2, 4, 10), NONE, 1),
+                    ("T=4, 10 ids", 1001, 8, (4, 4, 10), WORDS, 4),
+                    ("T=20, 10 ids", 1011, 16, (4, 4, 10), WORDS, 20),
                 ]
             ],
         ),

@@ -1,7 +1,12 @@
 package io.distill.examples;
 
+import static io.distill.losses.Losses.chunked;
+import static io.distill.losses.Losses.generalizedJsd;
 import static io.distill.losses.Losses.hardLabels;
+import static io.distill.losses.Losses.hint;
+import static io.distill.losses.Losses.reverseKl;
 import static io.distill.losses.Losses.softTargets;
+import static io.distill.losses.Losses.tokenLevel;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
@@ -12,13 +17,17 @@ import io.distill.data.Tokenizer;
 import io.distill.loss.DistillationLoss;
 import io.distill.loss.LossContext;
 import io.distill.loss.LossSetup;
+import io.distill.losses.Projector;
 import io.distill.mapping.LayerMapping;
+import io.distill.mapping.LayerPair;
 import io.distill.model.DeployableModel;
 import io.distill.schedule.TemperatureSchedule;
+import io.distill.schedule.WeightSchedule;
 import io.distill.student.Student;
 import io.distill.teacher.ModelTeacher;
 import io.distill.teacher.Teacher;
 import java.nio.file.Path;
+import java.util.List;
 
 /** The Java of the README; {@link ReadmeTest} holds the two against each other. */
 final class ReadmeSnippets {
@@ -63,6 +72,30 @@ final class ReadmeSnippets {
                     .square()
                     .sum(new int[] {1}));
     return logitDistance.named("logitDistance").plus(hardLabels().weighted(0.1));
+  }
+
+  static DistillationLoss recipe() {
+    DistillationLoss recipe =
+        softTargets()
+            .atTemperature(TemperatureSchedule.linear(8, 2))
+            .weighted(0.9)
+            .plus(hardLabels().weighted(0.1))
+            .plus(
+                hint(Projector.LINEAR)
+                    .onLayers(LayerMapping.of(new LayerPair(0, 2), new LayerPair(1, 5)))
+                    .weighted(WeightSchedule.cosine(1, 0))
+                    .warmUp(2)
+                    .named("features"));
+    return recipe;
+  }
+
+  static List<DistillationLoss> nextTokens() {
+    DistillationLoss nextTokens =
+        chunked(
+            reverseKl().weighted(0.7).plus(hardLabels().weighted(0.3)).atTemperature(progress -> 2),
+            256);
+    DistillationLoss plain = tokenLevel(generalizedJsd()).named("nextTokens");
+    return List.of(nextTokens, plain);
   }
 
   record ScaledLogits() implements DistillationLoss {

@@ -2,13 +2,36 @@ package io.distill.examples;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import ai.djl.ndarray.NDArray;
+import io.distill.DistillationResult;
+import io.distill.Distiller;
+import io.distill.loss.DistillationLoss;
+import io.distill.loss.LossContext;
+import io.distill.loss.LossSetup;
+import io.distill.loss.LossTerm;
+import io.distill.loss.RowTemperature;
+import io.distill.losses.Losses;
+import io.distill.losses.Projector;
+import io.distill.mapping.LayerMapping;
+import io.distill.model.Tap;
+import io.distill.schedule.TemperatureSchedule;
+import io.distill.schedule.WeightSchedule;
+import io.distill.signal.Signals;
+import io.distill.student.Student;
+import io.distill.teacher.Teacher;
 import java.io.IOException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Modifier;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -26,6 +49,29 @@ class ReadmeTest {
           Path.of("src/test/java/io/distill/examples/ReadmeSnippets.java"),
           Path.of("src/main/java/io/distill/examples/email/PlainDjl.java"),
           Path.of("../distill-losses/src/test/java/io/distill/losses/docs/CustomLossGuide.java"));
+
+  private static final Map<String, Class<?>> API =
+      Stream.<Class<?>>of(
+              Losses.class,
+              DistillationLoss.class,
+              LossContext.class,
+              LossSetup.class,
+              TemperatureSchedule.class,
+              WeightSchedule.class,
+              RowTemperature.class,
+              LayerMapping.class,
+              Distiller.Builder.class,
+              DistillationResult.class,
+              Signals.class,
+              Student.class,
+              Teacher.class,
+              Projector.class,
+              Tap.class,
+              NDArray.class)
+          .collect(Collectors.toMap(Class::getSimpleName, type -> type));
+
+  private static final Set<String> ALL =
+      API.values().stream().flatMap(type -> names(type).stream()).collect(Collectors.toSet());
 
   static Stream<String> snippets() throws IOException {
     StringBuilder pages = new StringBuilder(readme());
@@ -71,6 +117,64 @@ class ReadmeTest {
           .map(match -> match.group(1))
           .filter(link -> !link.startsWith("http"))
           .forEach(link -> assertThat(folder.resolve(link)).as("%s in %s", link, page).exists());
+    }
+  }
+
+  @Test
+  void composedLosses_ofTheReadme_haveTheTermsThatItNames() {
+    assertThat(ReadmeSnippets.recipe().terms())
+        .extracting(LossTerm::name)
+        .containsExactly("softTargets", "hardLabels", "features");
+    assertThat(ReadmeSnippets.nextTokens().get(0).terms())
+        .extracting(LossTerm::name)
+        .containsExactly("reverseKl", "hardLabels");
+    assertThat(ReadmeSnippets.nextTokens().get(1).name()).isEqualTo("nextTokens");
+  }
+
+  /** A name with parentheses, or one behind a type, in the text of a page is one of the API. */
+  @Test
+  void names_inTheTextOfThePages_exist() throws IOException {
+    List<Path> pages = new ArrayList<>(guides());
+    pages.add(ROOT.resolve("README.md"));
+    for (Path page : pages) {
+      String text = Pattern.compile("(?s)```.*?```").matcher(Files.readString(page)).replaceAll("");
+      List<String> spans =
+          Pattern.compile("`([^`\\n]+)`").matcher(text).results().map(m -> m.group(1)).toList();
+      for (String span : spans) {
+        Pattern.compile("(?<![\\w.-])(\\w+)\\.([a-z]\\w+)(?![\\w.])")
+            .matcher(span)
+            .results()
+            .filter(match -> API.containsKey(match.group(1)))
+            .forEach(
+                match ->
+                    assertThat(names(API.get(match.group(1))))
+                        .as("%s in %s", span, page)
+                        .contains(match.group(2)));
+        Pattern.compile("(?<![\\w.])([a-z]\\w*)\\(")
+            .matcher(span)
+            .results()
+            .forEach(match -> assertThat(ALL).as("%s in %s", span, page).contains(match.group(1)));
+      }
+    }
+  }
+
+  private static Set<String> names(Class<?> type) {
+    return Arrays.stream(type.getMethods()).map(Method::getName).collect(Collectors.toSet());
+  }
+
+  @Test
+  void schedulesAndMappings_areAllInTheReadme() throws IOException {
+    for (Class<?> type :
+        List.of(TemperatureSchedule.class, RowTemperature.class, LayerMapping.class)) {
+      for (Method method : type.getDeclaredMethods()) {
+        if (Modifier.isStatic(method.getModifiers())
+            && Modifier.isPublic(method.getModifiers())
+            && type.equals(method.getReturnType())) {
+          assertThat(readme())
+              .as("%s.%s", type.getSimpleName(), method.getName())
+              .containsPattern("`(" + type.getSimpleName() + "\\.)?" + method.getName() + "[`(]");
+        }
+      }
     }
   }
 

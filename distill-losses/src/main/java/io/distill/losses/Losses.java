@@ -588,7 +588,8 @@ public final class Losses {
    *
    * <p><b>Shapes.</b> Logits whose last dimension is the classes, at least 2. <b>Numerics.</b>
    * float32; classes at {@code -inf} have no part in mean and deviation and stay {@code -inf}; rows
-   * of equal logits become 0. Reported under the inner loss's name.
+   * of equal logits become 0. The gradient grows with one over the deviation: clip it if the
+   * student starts with a last layer of zeros. Reported under the inner loss's name.
    *
    * @param loss the loss that sees the standardised logits
    * @return an immutable loss, safe to share
@@ -1463,10 +1464,10 @@ public final class Losses {
    * program takes it.
    *
    * <p><b>Shapes.</b> Embeddings {@code [N, D]} and {@code [N, E]}; result scalar, 0 for fewer than
-   * three rows. <b>Numerics.</b> float32, by the law of cosines from distances that are taken from
-   * differences; an angle at which two rows coincide counts 0 and gets no gradient. Time {@code N²
-   * D + N³}; memory several arrays of {@code N³}: 8 MB each for 128 rows, 512 MB for 512. Reported
-   * as {@code relationalAngle}.
+   * three rows. <b>Numerics.</b> by the law of cosines in float64, so that rows which nearly
+   * coincide keep their angles; an angle at which two rows coincide counts 0 and gets no gradient.
+   * Time {@code N² D + N³}; memory several arrays of {@code N³}: 16 MB each for 128 rows, 1 GB for
+   * 512. Reported as {@code relationalAngle}.
    *
    * @return an immutable loss, safe to share
    * @see <a href="https://arxiv.org/abs/1904.05068">Park et al., Relational Knowledge Distillation,

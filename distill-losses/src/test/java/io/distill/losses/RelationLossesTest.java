@@ -9,6 +9,7 @@ import io.distill.loss.DistillationLoss;
 import io.distill.loss.LossTerm;
 import io.distill.schedule.Progress;
 import io.distill.signal.SignalKind;
+import java.util.Arrays;
 import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.Nested;
@@ -554,6 +555,34 @@ class RelationLossesTest {
     @Test
     void name_isTheFactorys() {
       assertThat(loss().name()).isEqualTo("cka");
+    }
+  }
+
+  @ParameterizedTest(name = "distance={0}")
+  @ValueSource(doubles = {1e-2, 1e-4, 1e-6})
+  void relationalAngle_ofRowsThatNearlyCoincide_hasTheGradientOfFloat64(double distance) {
+    Values student = Values.drawn(61, 1, 8, 16);
+    float[] rows = student.numbers();
+    for (int i = 0; i < 16; i++) {
+      rows[16 + i] = (float) (rows[i] + distance * rows[32 + i]);
+    }
+    double[] near = new double[rows.length];
+    for (int i = 0; i < rows.length; i++) {
+      near[i] = rows[i];
+    }
+    LossCase given =
+        LossCase.of(
+            SignalKind.EMBEDDING, new Values(near, student.shape()), Values.drawn(62, 1, 8, 16));
+
+    LossCase.Outcome single = given.evaluate(Losses.relationalAngle());
+    LossCase.Outcome exact = given.evaluate(Losses.relationalAngle(), null, 1, DataType.FLOAT64);
+
+    assertThat(single.value()).isCloseTo(exact.value(), within(1e-6));
+    double[] expected = exact.gradients().get(0).doubles();
+    double[] actual = single.gradients().get(0).doubles();
+    double largest = Arrays.stream(expected).map(Math::abs).max().orElseThrow();
+    for (int i = 0; i < expected.length; i++) {
+      assertThat(actual[i]).isCloseTo(expected[i], within(1e-5 * largest));
     }
   }
 }

@@ -10,17 +10,18 @@ public record RelationalAngle() implements RelationLoss {
           "RelationalAngle",
           SCALED,
           // [i, j, k] is the cosine of the angle at i between j and k, by the law of cosines: time
-          // N² D + N³, where products of differences would take N³ D
+          // N² D + N³, where products of differences would take N³ D. In float64: where two rows
+          // are near each other, float32 leaves nothing of the difference of the squares
           """
           def angles(self, x: Tensor) -> Tensor:
-            scaled = self.scaled(x)
+            scaled = self.scaled(torch.to(x, 7))
             side = torch.cdist(scaled, scaled, 2., 2)
             apart = side > 1e-12
             inverse = torch.where(apart, 1. / torch.where(apart, side, 1.), 0.)
             square = side * side
             near = torch.unsqueeze(square, 2) + torch.unsqueeze(square, 1)
             product = torch.unsqueeze(inverse * 0.5, 2) * torch.unsqueeze(inverse, 1)
-            return (near - torch.unsqueeze(square, 0)) * product
+            return torch.to((near - torch.unsqueeze(square, 0)) * product, x)
           """,
           """
           def relation(self, student: Tensor, teacher: Tensor) -> Tensor:
