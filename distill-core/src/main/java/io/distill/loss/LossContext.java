@@ -129,13 +129,18 @@ public final class LossContext {
   /**
    * Returns which rows have a label.
    *
-   * @return float32 {@code [N]}, 1 for a labelled row and 0 for another
+   * @return float32 {@code [N]}, 1 for a labelled row and 0 for another; with labels of tokens 1
+   *     for a row that has one after its first token
    * @throws DistillationException if the data set has no labels at all
    */
   public NDArray labelled() {
     NDArray all = labels();
     if (labelled == null) {
-      labelled = all.gte(0).toType(DataType.FLOAT32, false);
+      NDArray has =
+          all.getShape().dimension() < 2
+              ? all.gte(0)
+              : all.get(":, 1:").gte(0).toType(DataType.INT32, false).sum(new int[] {1}).gt(0);
+      labelled = has.toType(DataType.FLOAT32, false);
     }
     return labelled;
   }
@@ -352,10 +357,18 @@ public final class LossContext {
     checkRows("perToken", perToken, mask.getShape());
     NDArray weights = mask.toType(DataType.FLOAT32, false);
     NDArray sum = perToken.mul(weights).sum();
-    if (step.rows() < 0) {
+    if (uncounted(mask)) {
       return sum.div(Math.max(1f, weights.sum().getFloat()));
     }
     return sum.mul(stepShare(step.tokens()));
+  }
+
+  /**
+   * Whoever counts a step gives arrays without a mask one token a row; where there is room for more
+   * a batch must count its own.
+   */
+  private boolean uncounted(NDArray mask) {
+    return step.rows() < 0 || (step.tokens() <= step.rows() && mask.getShape().get(1) > 1);
   }
 
   /**
