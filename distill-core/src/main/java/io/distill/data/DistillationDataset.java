@@ -39,6 +39,17 @@ public interface DistillationDataset {
   int label(int row);
 
   /**
+   * Returns whether the rows have labels of tokens instead of one label a row, as the texts do that
+   * a language model learns from.
+   *
+   * @return whether {@link BatchSource#tokenLabels} gives them; then no row has a {@link #label} of
+   *     its own; default false
+   */
+  default boolean hasTokenLabels() {
+    return false;
+  }
+
+  /**
    * Returns the stable id of a sample; the same sample has the same id in another run, another
    * order or another subset, so that what a teacher said can be kept under it.
    *
@@ -72,10 +83,16 @@ public interface DistillationDataset {
    * integral scalar, or a single element; a record without label arrays is unlabelled. Classes are
    * named {@code "0"} to the largest label.
    *
+   * <p>Labels of integers and shape {@code [L]} are those of tokens, negative where a token does
+   * not count; there are no classes then. If the second input is an attention mask, {@code [L]} of
+   * ones followed by zeros in every row, a row has as many tokens as ones; otherwise its tokens are
+   * not counted (see {@link BatchSource#length}).
+   *
    * @param dataset the dataset; rows are read with {@code get(manager, index)}
    * @return a view of the dataset
    * @throws io.distill.exception.DistillationException if the dataset cannot be read, is empty, or
-   *     has a label that is not an integral scalar of at least 0
+   *     has a label that is neither an integral scalar of at least 0 (or -1 for none) nor integers
+   *     of tokens
    */
   static DistillationDataset of(RandomAccessDataset dataset) {
     return RecordDataset.of(dataset);

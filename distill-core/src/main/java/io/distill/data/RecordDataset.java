@@ -7,6 +7,7 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.RandomAccessDataset;
 import ai.djl.training.dataset.Sampler;
@@ -33,12 +34,21 @@ final class RecordDataset implements DistillationDataset, BatchSource {
 
   private final RandomAccessDataset dataset;
   private final int[] labels;
+  private final int @Nullable [][] tokenLabels;
+  private final int @Nullable [] lengths;
   private final List<String> classNames;
   private final List<String> ids;
 
-  private RecordDataset(RandomAccessDataset dataset, int[] labels, List<String> ids) {
+  private RecordDataset(
+      RandomAccessDataset dataset,
+      int[] labels,
+      int @Nullable [][] tokenLabels,
+      int @Nullable [] lengths,
+      List<String> ids) {
     this.dataset = dataset;
     this.labels = labels;
+    this.tokenLabels = tokenLabels;
+    this.lengths = lengths;
     this.ids = ids;
     int classes = Arrays.stream(labels).max().orElse(NO_LABEL) + 1;
     this.classNames = IntStream.range(0, classes).mapToObj(Integer::toString).toList();
@@ -58,17 +68,39 @@ final class RecordDataset implements DistillationDataset, BatchSource {
           "dataset must have 1 to 2147483639 rows but had " + size + "; check its limit and usage");
     }
     int[] labels = new int[(int) size];
+    int[][] tokenLabels = new int[labels.length][];
+    boolean ofTokens = false;
+    int[] lengths = new int[labels.length];
+    boolean masked = true;
     List<String> ids = new ArrayList<>(labels.length);
     for (int start = 0; start < labels.length; start += ROWS_READ_AT_ONCE) {
       int end = Math.min(labels.length, start + ROWS_READ_AT_ONCE);
       int[] rows = IntStream.range(start, end).toArray();
       try (NDManager manager = NDManager.newBaseManager(Device.cpu());
           ai.djl.training.dataset.Batch batch = read(dataset, manager, rows)) {
-        readLabels(batch.getLabels(), labels, start, end);
+        NDList given = batch.getLabels();
+        boolean sequences = areTokens(given, rows.length);
+        if (start > 0 && sequences != ofTokens) {
+          throw new DistillationException(
+              "all rows of the dataset must have labels of tokens or none but rows "
+                  + (sequences ? "from " : "before ")
+                  + start
+                  + " have them and others do not; give each row as many labels as tokens, -1 for"
+                  + " those that do not count");
+        }
+        ofTokens = sequences;
+        if (ofTokens) {
+          readTokenLabels(given.get(0), tokenLabels, start);
+          Arrays.fill(labels, start, end, NO_LABEL);
+        } else {
+          readLabels(given, labels, start, end);
+        }
+        masked = masked && readLengths(batch.getData(), lengths, start, end);
         ids.addAll(digests(batch.getData(), rows.length));
       }
     }
-    return new RecordDataset(dataset, labels, List.copyOf(ids));
+    return new RecordDataset(
+        dataset, labels, ofTokens ? tokenLabels : null, masked ? lengths : null, List.copyOf(ids));
   }
 
   /** Lets the dataset itself stack some rows, so that its pipelines and batchifiers apply. */
@@ -94,6 +126,64 @@ final class RecordDataset implements DistillationDataset, BatchSource {
     return String.valueOf(e.getMessage()).lines().findFirst().orElse("");
   }
 
+  private static boolean areTokens(@Nullable NDList arrays, int rows) {
+    if (arrays == null || arrays.isEmpty()) {
+      return false;
+    }
+    Shape shape = arrays.get(0).getShape();
+    return shape.dimension() == 2
+        && shape.get(0) == rows
+        && shape.get(1) > 1
+        && arrays.get(0).getDataType().isInteger();
+  }
+
+  private static void readTokenLabels(NDArray array, int[][] tokenLabels, int start) {
+    int width = Math.toIntExact(array.getShape().get(1));
+    int rows = Math.toIntExact(array.getShape().get(0));
+    int[] values = array.toType(DataType.INT32, false).toIntArray();
+    for (int i = 0; i < rows; i++) {
+      tokenLabels[start + i] = Arrays.copyOfRange(values, i * width, (i + 1) * width);
+    }
+  }
+
+  /**
+   * Counts the tokens of some rows, if the second array is a mask: ones, then zeros. Other numbers
+   * of 0 and 1, as of segments, begin with 0 or come back to 1 somewhere.
+   */
+  private static boolean readLengths(NDList arrays, int[] lengths, int start, int end) {
+    if (arrays.size() < 2) {
+      return false;
+    }
+    NDArray mask = arrays.get(1);
+    Shape shape = mask.getShape();
+    Shape inputs = arrays.get(0).getShape();
+    if (shape.dimension() != 2
+        || inputs.dimension() < 2
+        || shape.get(0) != end - start
+        || !inputs.slice(0, 2).equals(shape)) {
+      return false;
+    }
+    float[] values = mask.toType(DataType.FLOAT32, false).toFloatArray();
+    int width = Math.toIntExact(shape.get(1));
+    for (int row = start; row < end; row++) {
+      int first = (row - start) * width;
+      int length = 0;
+      while (length < width && values[first + length] == 1) {
+        length++;
+      }
+      for (int i = length; i < width; i++) {
+        if (values[first + i] != 0) {
+          return false;
+        }
+      }
+      if (length == 0) {
+        return false;
+      }
+      lengths[row] = length;
+    }
+    return true;
+  }
+
   private static void readLabels(@Nullable NDList arrays, int[] labels, int start, int end) {
     if (arrays == null || arrays.isEmpty()) {
       Arrays.fill(labels, start, end, NO_LABEL);
@@ -108,7 +198,7 @@ final class RecordDataset implements DistillationDataset, BatchSource {
               + rows
               + " rows had shape "
               + shape
-              + "; use class indices, or records without labels");
+              + "; use class indices, integers of shape (L) for tokens, or records without labels");
     }
     Number[] values = array.toArray();
     for (int i = 0; i < rows; i++) {
@@ -179,6 +269,17 @@ final class RecordDataset implements DistillationDataset, BatchSource {
   }
 
   @Override
+  public boolean hasTokenLabels() {
+    return tokenLabels != null;
+  }
+
+  @Override
+  public int[] tokenLabels(int row) {
+    Objects.checkIndex(row, labels.length);
+    return tokenLabels == null ? NO_TOKEN_LABELS : tokenLabels[row];
+  }
+
+  @Override
   public String id(int row) {
     return ids.get(row);
   }
@@ -191,7 +292,7 @@ final class RecordDataset implements DistillationDataset, BatchSource {
   @Override
   public int length(int row) {
     Objects.checkIndex(row, labels.length);
-    return 1;
+    return lengths == null ? 1 : lengths[row];
   }
 
   @Override
@@ -219,6 +320,12 @@ final class RecordDataset implements DistillationDataset, BatchSource {
     Hasher hasher = newHasher().putInt(labels.length);
     for (int row = 0; row < labels.length; row++) {
       hasher.putInt(labels[row]).putString(ids.get(row), StandardCharsets.UTF_8);
+      if (tokenLabels != null) {
+        hasher.putInt(tokenLabels[row].length);
+        for (int label : tokenLabels[row]) {
+          hasher.putInt(label);
+        }
+      }
     }
     return hasher.hash().toString();
   }
@@ -228,8 +335,7 @@ final class RecordDataset implements DistillationDataset, BatchSource {
     return "DistillationDataset["
         + labels.length
         + " rows, "
-        + classNames.size()
-        + " classes, "
+        + (tokenLabels == null ? classNames.size() + " classes, " : "token labels, ")
         + dataset.getClass().getSimpleName()
         + "]";
   }

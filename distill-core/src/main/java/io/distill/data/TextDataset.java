@@ -38,11 +38,17 @@ public final class TextDataset implements DistillationDataset {
   private final Texts texts;
   private final int[] labels;
   private final List<String> classNames;
+  private final boolean ofTokens;
 
   private TextDataset(Texts texts, int[] labels, List<String> classNames) {
+    this(texts, labels, classNames, false);
+  }
+
+  private TextDataset(Texts texts, int[] labels, List<String> classNames, boolean ofTokens) {
     this.texts = texts;
     this.labels = labels;
     this.classNames = classNames;
+    this.ofTokens = ofTokens;
   }
 
   /** What datasets that differ in their labels share. */
@@ -172,6 +178,11 @@ public final class TextDataset implements DistillationDataset {
   }
 
   @Override
+  public boolean hasTokenLabels() {
+    return ofTokens;
+  }
+
+  @Override
   public String id(int row) {
     return texts.id(Objects.checkIndex(row, labels.length));
   }
@@ -276,14 +287,33 @@ public final class TextDataset implements DistillationDataset {
   }
 
   /**
-   * Returns this dataset without labels.
+   * Returns this dataset without labels, for a classifier of the same classes. A language model
+   * knows no classes: give it {@link #withTokenLabels()}, or {@code
+   * withoutLabels().classes(List.of())} to learn from its teacher alone.
    *
    * @return the dataset with the same rows and classes
    */
   public TextDataset withoutLabels() {
+    return new TextDataset(texts, noLabels(), classNames);
+  }
+
+  /**
+   * Returns these texts as a language model learns to write them: the label of each token is the
+   * token itself, which the model predicts from those before it.
+   *
+   * <p>The texts are real ones, or those that a teacher wrote. What is made from the result by
+   * {@link #subset} has token labels too; other labels or classes take their place.
+   *
+   * @return the dataset with the same rows, token labels and no classes
+   */
+  public TextDataset withTokenLabels() {
+    return new TextDataset(texts, noLabels(), List.of(), true);
+  }
+
+  private int[] noLabels() {
     int[] none = new int[labels.length];
     Arrays.fill(none, NO_LABEL);
-    return new TextDataset(texts, none, classNames);
+    return none;
   }
 
   /**
@@ -300,7 +330,8 @@ public final class TextDataset implements DistillationDataset {
     return new TextDataset(
         new Texts(Arrays.stream(rows).mapToObj(this::text).toList()),
         Arrays.stream(rows).map(this::label).toArray(),
-        classNames);
+        classNames,
+        ofTokens);
   }
 
   /**
@@ -308,9 +339,15 @@ public final class TextDataset implements DistillationDataset {
    *
    * @param other the rows to add
    * @return a dataset whose classes are those of this one, then those that only {@code other} has
+   * @throws IllegalArgumentException if only one of the two has token labels
    */
   public TextDataset plus(TextDataset other) {
     requireNonNull(other, "other");
+    checkArgument(
+        ofTokens == other.ofTokens,
+        "both datasets or none must have token labels but only %s has; call withTokenLabels() on"
+            + " the other",
+        ofTokens ? "this one" : "the other one");
     Map<String, Integer> indices = indices(classNames);
     other.classNames.forEach(name -> indices.putIfAbsent(name, indices.size()));
     int[] newLabels = Arrays.copyOf(labels, labels.length + other.labels.length);
@@ -322,7 +359,8 @@ public final class TextDataset implements DistillationDataset {
     return new TextDataset(
         new Texts(Stream.of(texts.rows, other.texts.rows).flatMap(Collection::stream).toList()),
         newLabels,
-        List.copyOf(indices.keySet()));
+        List.copyOf(indices.keySet()),
+        ofTokens);
   }
 
   /**
@@ -378,8 +416,8 @@ public final class TextDataset implements DistillationDataset {
   @Override
   public BatchSource inputs(@Nullable Tokenizer tokenizer) {
     return tokenizer == null
-        ? new TextSource(texts, null, 0)
-        : new TextSource(texts, texts.encoded(tokenizer), tokenizer.padId());
+        ? new TextSource(texts, null, 0, ofTokens)
+        : new TextSource(texts, texts.encoded(tokenizer), tokenizer.padId(), ofTokens);
   }
 
   private static final class TextSource implements BatchSource {
@@ -387,11 +425,19 @@ public final class TextDataset implements DistillationDataset {
     private final Texts texts;
     private final int @Nullable [][] encoded;
     private final int padId;
+    private final boolean ofTokens;
 
-    TextSource(Texts texts, int @Nullable [][] encoded, int padId) {
+    TextSource(Texts texts, int @Nullable [][] encoded, int padId, boolean ofTokens) {
       this.texts = texts;
       this.encoded = encoded;
       this.padId = padId;
+      this.ofTokens = ofTokens;
+    }
+
+    @Override
+    public int[] tokenLabels(int row) {
+      Objects.checkIndex(row, size());
+      return ofTokens && encoded != null ? encoded[row] : NO_TOKEN_LABELS;
     }
 
     @Override
@@ -445,7 +491,8 @@ public final class TextDataset implements DistillationDataset {
 
   @Override
   public String fingerprint() {
-    Hasher hasher = Hashing.sha256().newHasher().putInt(classNames.size());
+    // token labels are what the texts are: that they count is all there is to tell
+    Hasher hasher = Hashing.sha256().newHasher().putInt(ofTokens ? -1 : classNames.size());
     classNames.forEach(name -> put(hasher, name));
     for (int row = 0; row < labels.length; row++) {
       hasher.putInt(labels[row]);
@@ -464,9 +511,8 @@ public final class TextDataset implements DistillationDataset {
     return "TextDataset["
         + labels.length
         + " rows, "
-        + labelledRows().length
-        + " labelled, "
-        + classNames.size()
-        + " classes]";
+        + (ofTokens
+            ? "token labels]"
+            : labelledRows().length + " labelled, " + classNames.size() + " classes]");
   }
 }

@@ -138,13 +138,18 @@ public final class LossContext {
   /**
    * Returns which rows have a label.
    *
-   * @return float32 {@code [N]}, 1 for a labelled row and 0 for another
+   * @return float32 {@code [N]}, 1 for a labelled row and 0 for another; with labels of tokens 1
+   *     for a row that has one after its first token
    * @throws DistillationException if the data set has no labels at all
    */
   public NDArray labelled() {
     NDArray all = labels();
     if (shared.labelled == null) {
-      shared.labelled = all.gte(0).toType(DataType.FLOAT32, false);
+      NDArray has =
+          all.getShape().dimension() < 2
+              ? all.gte(0)
+              : all.get(":, 1:").gte(0).toType(DataType.INT32, false).sum(new int[] {1}).gt(0);
+      shared.labelled = has.toType(DataType.FLOAT32, false);
     }
     return shared.labelled;
   }
@@ -373,7 +378,7 @@ public final class LossContext {
     if (shared.tokenShare == null) {
       shared.tokenShare =
           scalar(
-              step.rows() < 0
+              uncounted(mask())
                   ? 1.0 / Math.max(1f, tokenMask().sum().getFloat())
                   : stepShare(step.tokens()));
     }
@@ -400,6 +405,14 @@ public final class LossContext {
   /** An array of libtorch's own memory: the graph of gradients may point to it. */
   private NDArray scalar(double value) {
     return manager.full(new Shape(), (float) value, DataType.FLOAT32);
+  }
+
+  /**
+   * Whoever counts a step gives arrays without a mask one token a row; where there is room for more
+   * a batch must count its own.
+   */
+  private boolean uncounted(NDArray mask) {
+    return step.rows() < 0 || (step.tokens() <= step.rows() && mask.getShape().get(1) > 1);
   }
 
   /**

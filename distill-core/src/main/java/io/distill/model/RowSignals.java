@@ -51,7 +51,8 @@ public final class RowSignals {
    * @param rowsDone told after each batch how many rows are done
    * @return the signals
    * @throws DistillationException if the model gives other shapes than {@code [N, D]}, or values
-   *     that are not finite
+   *     that are not finite; a logit may be {@code -Infinity}, as of a class that is ruled out, if
+   *     another one of its row is finite
    */
   public static RowSignals collect(
       BatchSource source,
@@ -95,19 +96,33 @@ public final class RowSignals {
     for (int i = 0; i < rows.length; i++) {
       float[] row = new float[width];
       System.arraycopy(flat, i * width, row, 0, width);
+      boolean anyFinite = false;
       for (float value : row) {
-        if (!Float.isFinite(value)) {
-          throw new DistillationException(
-              kind
-                  + " must be finite but row "
-                  + rows[i]
-                  + " has "
-                  + value
-                  + "; check the model's weights and this row");
+        anyFinite |= Float.isFinite(value);
+        if (!Float.isFinite(value) && !rulesOut(kind, value)) {
+          throw notFinite(kind, rows[i], "has " + value);
         }
+      }
+      if (!anyFinite) {
+        throw notFinite(kind, rows[i], "rules out every class");
       }
       table[rows[i]] = row;
     }
+  }
+
+  /** A padded entry of a vocabulary, or a class that cannot be, has no probability. */
+  private static boolean rulesOut(SignalKind kind, float value) {
+    return kind == SignalKind.LOGITS && value == Float.NEGATIVE_INFINITY;
+  }
+
+  private static DistillationException notFinite(SignalKind kind, int row, String what) {
+    return new DistillationException(
+        kind
+            + " must be finite but row "
+            + row
+            + " "
+            + what
+            + "; check the model's weights and this row");
   }
 
   /**

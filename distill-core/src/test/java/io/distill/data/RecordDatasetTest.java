@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
@@ -87,7 +88,65 @@ class RecordDatasetTest {
         .isInstanceOf(DistillationException.class)
         .hasMessage(
             "label of a row must be a single number but the labels of 64 rows had shape (64, 4);"
-                + " use class indices, or records without labels");
+                + " use class indices, integers of shape (L) for tokens, or records without labels");
+  }
+
+  private ArrayDataset sequences(NDArray mask, NDArray labels) {
+    return new ArrayDataset.Builder()
+        .setData(manager.ones(new Shape(70, 3), DataType.INT64), mask)
+        .optLabels(labels)
+        .setSampling(8, false)
+        .build();
+  }
+
+  @Test
+  void of_integersOfTokens_areTokenLabels() {
+    NDArray labels = manager.arange(0, 210, 1, DataType.INT64).reshape(70, 3).sub(1);
+    DistillationDataset dataset =
+        DistillationDataset.of(sequences(manager.ones(new Shape(70, 3)), labels));
+    BatchSource source = dataset.inputs(null);
+
+    assertThat(dataset.hasTokenLabels()).isTrue();
+    assertThat(dataset.classNames()).isEmpty();
+    assertThat(dataset.label(69)).isEqualTo(-1);
+    assertThat(source.tokenLabels(0)).containsExactly(-1, 0, 1);
+    assertThat(source.tokenLabels(69)).containsExactly(206, 207, 208);
+    assertThatThrownBy(() -> source.tokenLabels(70)).isInstanceOf(IndexOutOfBoundsException.class);
+    assertThat(dataset).hasToString("DistillationDataset[70 rows, token labels, ArrayDataset]");
+    DistillationDataset others =
+        DistillationDataset.of(sequences(manager.ones(new Shape(70, 3)), labels.maximum(0)));
+    assertThat(others.fingerprint()).isNotEqualTo(dataset.fingerprint());
+    DistillationDataset classes = DistillationDataset.of(arrays(labels(DataType.INT64)));
+    assertThat(classes.hasTokenLabels()).isFalse();
+    assertThat(classes.inputs(null).tokenLabels(3)).isEmpty();
+  }
+
+  @Test
+  void length_isTheNumberOfOnesOfAMask() {
+    NDArray labels = manager.zeros(new Shape(70), DataType.INT64);
+    for (DataType type : new DataType[] {DataType.INT64, DataType.FLOAT32, DataType.BOOLEAN}) {
+      NDArray mask = manager.ones(new Shape(70, 3));
+      mask.set(new NDIndex("65, 1:"), 0);
+      mask.set(new NDIndex("2, 2"), 0);
+      BatchSource source =
+          DistillationDataset.of(sequences(mask.toType(type, true), labels)).inputs(null);
+      assertThat(IntStream.of(0, 2, 65, 69).map(source::length)).containsExactly(3, 2, 1, 3);
+    }
+  }
+
+  @Test
+  void length_ofOtherSecondArrays_isUnknown() {
+    NDArray labels = manager.zeros(new Shape(70), DataType.INT64);
+    for (float[] row :
+        new float[][] {{0, 1, 1}, {1, 0, 1}, {0, 0, 0}, {1, 1, 2}, {1, Float.NaN, 0}}) {
+      NDArray second = manager.ones(new Shape(70, 3));
+      second.set(new NDIndex("66"), manager.create(row));
+      BatchSource source = DistillationDataset.of(sequences(second, labels)).inputs(null);
+      assertThat(IntStream.of(0, 66).map(source::length)).containsOnly(1);
+    }
+    BatchSource narrow =
+        DistillationDataset.of(sequences(manager.ones(new Shape(70, 2)), labels)).inputs(null);
+    assertThat(narrow.length(0)).isEqualTo(1);
   }
 
   @Test

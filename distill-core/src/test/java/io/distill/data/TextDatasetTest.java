@@ -11,6 +11,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.distill.exception.DistillationException;
+import io.distill.training.TinyRuns;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.OptionalInt;
@@ -145,6 +146,32 @@ class TextDatasetTest {
     assertThatThrownBy(() -> dataset.withLabels(new int[] {0, 1, 2, 0, 0}))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("label of row 2 must be from 0 to 1, or -1 for none, but was 2");
+  }
+
+  @Test
+  void withTokenLabels_labelsEachTokenWithItself() {
+    TextDataset tokens = dataset.withTokenLabels();
+    Tokenizer tokenizer = TinyRuns.tokenizer();
+
+    assertThat(tokens.hasTokenLabels()).isTrue();
+    assertThat(tokens.classNames()).isEmpty();
+    assertThat(tokens.labelledRows()).isEmpty();
+    assertThat(tokens.inputs(tokenizer).tokenLabels(1))
+        .containsExactly(tokenizer.encode(tokens.text(1)));
+    assertThat(tokens.inputs(null).tokenLabels(1)).isEmpty();
+    assertThat(tokens.subset(new int[] {1}).hasTokenLabels()).isTrue();
+    assertThat(tokens.plus(tokens).hasTokenLabels()).isTrue();
+    assertThat(tokens.withoutLabels().hasTokenLabels()).isFalse();
+    assertThat(tokens.toString()).endsWith(" rows, token labels]");
+    assertThat(tokens.fingerprint())
+        .isNotEqualTo(dataset.withoutLabels().classes(List.of()).fingerprint());
+    assertThat(dataset.hasTokenLabels()).isFalse();
+    assertThat(dataset.inputs(tokenizer).tokenLabels(1)).isEmpty();
+    assertThatThrownBy(() -> tokens.plus(dataset))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "both datasets or none must have token labels but only this one has; call"
+                + " withTokenLabels() on the other");
   }
 
   @Test

@@ -140,6 +140,13 @@ class LossContextTest {
   }
 
   @Test
+  void labelled_ofTokens_marksRowsInWhichOneIsPredicted() {
+    NDArray labels = manager.create(new long[] {7, -1, -1, -1, -1, 0, 2, 3, 4}, new Shape(3, 3));
+    LossContext context = context(3).labels(labels).build();
+    assertThat(context.labelled().toFloatArray()).containsExactly(0, 1, 1);
+  }
+
+  @Test
   void meanOverRows_dividesByRows() {
     NDArray mean = context(4).build().meanOverRows(array(1, 2, 3, 6));
     assertThat(mean.getDataType()).isEqualTo(DataType.FLOAT32);
@@ -160,6 +167,18 @@ class LossContextTest {
     LossContext context = LossContext.builder(tokens(), Signals.none()).build();
     NDArray perToken = array(1, 2, 99, 6, 99, 99).reshape(2, 3);
     assertThat(context.meanOverTokens(perToken).getFloat()).isEqualTo(3);
+  }
+
+  @Test
+  void meanOverTokens_thatNobodyCounted_countsTheBatch() {
+    for (LossContext.StepCounts step :
+        List.of(
+            // a whole step of arrays without a mask, and a part of one
+            new LossContext.StepCounts(2, 0, 2, 0), new LossContext.StepCounts(8, 0, 8, 0))) {
+      LossContext context = LossContext.builder(tokens(), Signals.none()).step(step).build();
+      NDArray perToken = array(1, 2, 99, 6, 99, 99).reshape(2, 3);
+      assertThat(context.meanOverTokens(perToken).getFloat()).isEqualTo(3);
+    }
   }
 
   @Test

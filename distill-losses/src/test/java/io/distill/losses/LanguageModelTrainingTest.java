@@ -1,10 +1,13 @@
 package io.distill.losses;
 
 import static io.distill.losses.Losses.chunked;
+import static io.distill.losses.Losses.policyAdvantage;
+import static io.distill.losses.Losses.sequenceLevel;
 import static io.distill.losses.Losses.softTargets;
 import static io.distill.losses.Losses.tokenLevel;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
+import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import ai.djl.Device;
 import ai.djl.Model;
@@ -19,6 +22,7 @@ import ai.djl.nn.core.Linear;
 import ai.djl.training.ParameterStore;
 import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.util.PairList;
+import io.distill.DistillationResult;
 import io.distill.Distiller;
 import io.distill.data.Batch;
 import io.distill.data.Tokenizer;
@@ -27,19 +31,36 @@ import io.distill.loss.DistillationLoss;
 import io.distill.model.BlockModel;
 import io.distill.model.BlockTaps;
 import io.distill.model.DeployableModel;
+import io.distill.model.TorchScriptModel;
 import io.distill.signal.LogitFactors;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import io.distill.student.Student;
 import io.distill.student.StudentSetup;
 import io.distill.teacher.Teacher;
+import io.distill.torchscript.HostTensor;
+import io.distill.torchscript.ScriptModule;
+import io.distill.torchscript.TorchScriptArchive;
 import io.distill.training.Optimizer;
 import io.distill.training.TrainingListener;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Random;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** A run of a tiny language model made of DJL blocks: its logits are {@code [N, L, V]}. */
 class LanguageModelTrainingTest {
@@ -140,19 +161,73 @@ class LanguageModelTrainingTest {
   }
 
   private static ArrayDataset sentences(NDManager manager) {
-    long[] ids = new long[ROWS * LENGTH];
-    for (int row = 0; row < ROWS; row++) {
+    return sentences(manager, ROWS, false);
+  }
+
+  /** Sentences alone, or with the words as labels of which each fifth does not count. */
+  private static ArrayDataset sentences(NDManager manager, int rows, boolean labelled) {
+    long[] ids = new long[rows * LENGTH];
+    long[] labels = new long[rows * LENGTH];
+    Arrays.fill(labels, -1);
+    for (int row = 0; row < rows; row++) {
       int word = row % (VOCABULARY - 1) + 1;
       // of 3 to 7 words
       for (int t = 0; t < 3 + row % 5; t++) {
-        ids[row * LENGTH + t] = word;
+        int at = row * LENGTH + t;
+        ids[at] = word;
+        labels[at] = at % 5 == 0 ? -1 : word;
         word = next(word);
       }
     }
-    return new ArrayDataset.Builder()
-        .setData(manager.create(ids, new Shape(ROWS, LENGTH)))
-        .setSampling(8, false)
-        .build();
+    Shape shape = new Shape(rows, LENGTH);
+    ArrayDataset.Builder data =
+        new ArrayDataset.Builder().setData(manager.create(ids, shape)).setSampling(8, false);
+    if (labelled) {
+      data.optLabels(manager.create(labels, shape));
+    }
+    return data.build();
+  }
+
+  /** The same kind of model as TorchScript. */
+  private record Scripted() implements Student {
+    private static float[] drawn(int size, long seed) {
+      Random random = new Random(seed);
+      float[] values = new float[size];
+      for (int i = 0; i < size; i++) {
+        values[i] = 0.3f * (float) random.nextGaussian();
+      }
+      return values;
+    }
+
+    @Override
+    public DeployableModel open(StudentSetup setup) {
+      ScriptModule module =
+          ScriptModule.builder("Bigrams")
+              .parameter(
+                  "embedding", HostTensor.of(drawn(VOCABULARY * WIDTH, 1), VOCABULARY, WIDTH))
+              .parameter("output", HostTensor.of(drawn(VOCABULARY * WIDTH, 2), VOCABULARY, WIDTH))
+              .method(
+                  """
+                  def forward(self, ids: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+                    states = torch.tanh(torch.embedding(self.embedding, ids))
+                    return (torch.linear(states, self.output), states, torch.alias(self.output))
+                  """)
+              .build();
+      try {
+        Path file = Files.createTempFile("bigrams", ".pt");
+        try {
+          new TorchScriptArchive(module).write(file);
+          return new DeployableModel(
+              TorchScriptModel.open(file, LanguageModelTrainingTest::read, Device.cpu(), true),
+              null,
+              setup.classNames());
+        } finally {
+          Files.delete(file);
+        }
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
   }
 
   private static List<TrainingListener.Step> train(DistillationLoss loss, int epochs) {
@@ -215,5 +290,87 @@ class LanguageModelTrainingTest {
       double loss = both.get(i).loss();
       assertThat(alone.get(i).loss()).isCloseTo(loss, within(1e-4 * loss));
     }
+  }
+
+  private static Stream<Arguments> sequenceLosses() {
+    return Stream.of(false, true)
+        .flatMap(
+            scripted ->
+                Stream.of(
+                    arguments(scripted, sequenceLevel()),
+                    arguments(scripted, tokenLevel(softTargets())),
+                    arguments(scripted, policyAdvantage()),
+                    arguments(
+                        scripted,
+                        sequenceLevel()
+                            .weighted(0.5)
+                            .plus(tokenLevel(softTargets()).weighted(0.5)))));
+  }
+
+  /** What a run left behind. */
+  private record Trained(Map<String, float[]> weights, double firstLoss, double lastLoss) {}
+
+  private static Trained train(
+      boolean scripted, DistillationLoss loss, int batchSize, int accumulation, int epochs) {
+    List<Double> losses = new ArrayList<>();
+    try (NDManager manager = NDManager.newBaseManager();
+        Model model = Model.newInstance("bigrams", Device.cpu(), "PyTorch")) {
+      Block block = new Bigrams();
+      NativeEngine.engine().setRandomSeed(5);
+      block.initialize(model.getNDManager(), DataType.FLOAT32, new Shape(1, LENGTH));
+      model.setBlock(block);
+      try (DistillationResult result =
+          Distiller.builder()
+              .teacher(new Grammar())
+              .student(scripted ? new Scripted() : student(model))
+              .loss(loss)
+              .optimizer(Optimizer.sgd(0.5))
+              .batchSize(batchSize)
+              .gradientAccumulation(accumulation)
+              .epochs(epochs)
+              .seed(1)
+              .listener(
+                  new TrainingListener() {
+                    @Override
+                    public void onStep(Step event) {
+                      losses.add(event.loss());
+                    }
+                  })
+              .fit(sentences(manager, 8, true))) {
+        Map<String, float[]> weights = new LinkedHashMap<>();
+        result
+            .student()
+            .model()
+            .parameters()
+            .forEach((name, array) -> weights.put(name, array.toFloatArray()));
+        return new Trained(weights, losses.get(0), losses.get(losses.size() - 1));
+      }
+    }
+  }
+
+  @ParameterizedTest(name = "scripted={0} {1}")
+  @MethodSource("sequenceLosses")
+  void lossesOnTokenLabels_inAccumulatedBatches_areThoseOfTheWholeBatch(
+      boolean scripted, DistillationLoss loss) {
+    Trained whole = train(scripted, loss, 8, 1, 3);
+    Trained parts = train(scripted, loss, 4, 2, 3);
+
+    assertThat(parts.lastLoss()).isCloseTo(whole.lastLoss(), within(1e-5));
+    whole
+        .weights()
+        .forEach(
+            (name, values) ->
+                assertThat(parts.weights().get(name))
+                    .as(name)
+                    .containsExactly(values, within(1e-5f)));
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void sequenceLevel_ofArrays_learnsTheNextWord(boolean scripted) {
+    Trained trained = train(scripted, sequenceLevel(), 8, 1, 200);
+
+    assertThat(trained.firstLoss()).isGreaterThan(2);
+    assertThat(trained.lastLoss()).isLessThan(0.2);
   }
 }

@@ -57,6 +57,7 @@ final class PreFlight {
       DeployableModel student,
       BatchSource studentInputs,
       @Nullable BatchSource teacherInputs,
+      @Nullable TokenLabels tokenLabels,
       boolean studentLogitsAreRows,
       LossParameters.Declared declared) {}
 
@@ -148,6 +149,11 @@ final class PreFlight {
             : attempt(() -> probeStudent(student.model(), studentInputs));
     SignalWidths studentWidths = probed == null ? SignalWidths.of(Signals.none()) : probed;
     checkClasses(studentWidths, teacherWidths);
+    TokenLabels tokenLabels =
+        dataset.hasTokenLabels() ? attempt(() -> new TokenLabels(studentInputs)) : null;
+    if (tokenLabels != null) {
+      checkTokenLabels(tokenLabels, studentWidths);
+    }
     if (!problems.isEmpty()) {
       throw failure();
     }
@@ -165,7 +171,8 @@ final class PreFlight {
     if (!problems.isEmpty()) {
       throw failure();
     }
-    return new Cleared(student, studentInputs, teacherInputs, studentLogitsAreRows, declared);
+    return new Cleared(
+        student, studentInputs, teacherInputs, tokenLabels, studentLogitsAreRows, declared);
   }
 
   private static String term(List<String> names) {
@@ -239,7 +246,8 @@ final class PreFlight {
   private void checkLabels() {
     DistillationLoss loss = recipe.loss();
     int classes = dataset.classNames().size();
-    boolean any = false;
+    boolean ofTokens = dataset.hasTokenLabels();
+    boolean any = ofTokens;
     for (int row = 0; row < dataset.size(); row++) {
       int label = dataset.label(row);
       any |= label != DistillationDataset.NO_LABEL;
@@ -265,7 +273,7 @@ final class PreFlight {
               + dataset.size()
               + " rows has one; label some rows, or leave out the terms that need labels");
     }
-    if (loss.requiresLabels() && any && classes < 2) {
+    if (loss.requiresLabels() && any && !ofTokens && classes < 2) {
       problems.add(
           "data set must have at least two classes but has only "
               + dataset.classNames()
@@ -280,6 +288,28 @@ final class PreFlight {
               + " (teacher) and "
               + dataset.classNames()
               + " (data set); call dataset.classes(teacher.classNames())");
+    }
+  }
+
+  private void checkTokenLabels(TokenLabels labels, SignalWidths student) {
+    if (recipe.loss().requiresLabels() && !labels.any()) {
+      problems.add(
+          "data set must have token labels for loss "
+              + recipe.loss().name()
+              + " but none of its "
+              + dataset.size()
+              + " rows has one after the first token; label some tokens, or leave out the terms that"
+              + " need labels");
+    }
+    if (student.classes().isPresent() && labels.largest() >= student.classes().getAsInt()) {
+      problems.add(
+          "token labels must be within the student's vocabulary, from 0 to "
+              + (student.classes().getAsInt() - 1)
+              + " (or negative for none), but row "
+              + labels.rowOfLargest()
+              + " has "
+              + labels.largest()
+              + "; make labels and student with the same tokenizer");
     }
   }
 

@@ -503,11 +503,28 @@ public final class TrainingLoop {
         if (temperature != null) {
           context.temperature(temperature, lossParameters.of(LossParameters.RUN, step));
         }
-        if (!dataset.classNames().isEmpty()) {
+        TokenLabels ofTokens = cleared.tokenLabels();
+        if (ofTokens != null) {
+          context.labels(ofTokens.array(step, batch.rows(), tokens(batch, student)));
+        } else if (!dataset.classNames().isEmpty()) {
           long[] labels = Arrays.stream(batch.rows()).mapToLong(dataset::label).toArray();
           context.labels(step.create(labels, new Shape(labels.length)));
         }
         return context.build();
+      }
+
+      /** Returns the number of positions of the rows, of which the longest row fills all. */
+      private static int tokens(Batch batch, Signals student) {
+        Shape shape =
+            student.kinds().contains(SignalKind.LOGITS)
+                ? student.logits().getShape()
+                : student.kinds().contains(SignalKind.LOGIT_FACTORS)
+                    ? student.logitFactors().states().getShape()
+                    : new Shape();
+        if (shape.dimension() != 3 && !batch.inputs().isEmpty()) {
+          shape = batch.inputs().get(0).getShape();
+        }
+        return shape.dimension() < 2 ? 1 : Math.toIntExact(shape.get(1));
       }
     }
 
@@ -539,16 +556,22 @@ public final class TrainingLoop {
       long labelled = 0;
       long tokens = 0;
       long targets = 0;
+      TokenLabels ofTokens = cleared.tokenLabels();
       for (int[] batch : batches) {
         rows += batch.length;
         for (int row : batch) {
-          labelled += dataset.label(row) == DistillationDataset.NO_LABEL ? 0 : 1;
           int length = cleared.studentInputs().length(row);
           tokens += length;
-          targets += Math.max(0, length - 1);
+          if (ofTokens != null) {
+            labelled += ofTokens.targets(row) > 0 ? 1 : 0;
+            targets += ofTokens.targets(row);
+          } else {
+            labelled += dataset.label(row) == DistillationDataset.NO_LABEL ? 0 : 1;
+            // a language model predicts each token but the first
+            targets += Math.max(0, length - 1);
+          }
         }
       }
-      // a language model predicts each token but the first
       return new LossContext.StepCounts(rows, labelled, tokens, targets);
     }
 

@@ -296,6 +296,48 @@ class LossGuardTest {
             "LOGITS must be finite but row 5 has NaN; check the model's weights and this row");
   }
 
+  @Test
+  void teacherThatRulesOutEveryClass_isToldByItsRow() {
+    float nothing = Float.NEGATIVE_INFINITY;
+    Distiller.Builder recipe =
+        Distiller.builder()
+            .teacher(
+                RuleTeacher.of(
+                    row ->
+                        row[0] == DATA.row(5)[0] ? new float[] {nothing, nothing, nothing} : row))
+            .student(TinyRuns.perceptron())
+            .loss(TinyRuns.logitDistance());
+    assertThatExceptionOfType(DistillationException.class)
+        .isThrownBy(() -> recipe.fit(DATA).close())
+        .withMessage(
+            "LOGITS must be finite but row 5 rules out every class; check the model's weights and"
+                + " this row");
+  }
+
+  @Test
+  void teacherThatRulesOutAClass_teachesIt() {
+    DistillationLoss softCrossEntropy =
+        context ->
+            context.meanOverRows(
+                context
+                    .student()
+                    .logits()
+                    .logSoftmax(-1)
+                    .mul(context.teacher().logits().softmax(-1))
+                    .sum(new int[] {1})
+                    .neg());
+    try (DistillationResult result =
+        Distiller.builder()
+            .teacher(RuleTeacher.of(row -> new float[] {row[0], Float.NEGATIVE_INFINITY, row[2]}))
+            .student(TinyRuns.perceptron())
+            .loss(softCrossEntropy)
+            .optimizer(Optimizer.adamW().withLearningRate(0.05))
+            .epochs(40)
+            .fit(DATA)) {
+      assertThat(result.student().predict(DATA)).doesNotContain(1);
+    }
+  }
+
   private static float[] nan() {
     return new float[] {0, Float.NaN, 0};
   }

@@ -11,6 +11,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.SequentialBlock;
 import ai.djl.nn.core.Linear;
+import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.RandomAccessDataset;
 import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
@@ -39,6 +40,7 @@ import io.distill.training.RuleTeacher;
 import io.distill.training.TinyRuns;
 import io.distill.training.TrainingListener;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
@@ -68,6 +70,40 @@ class PreFlightTest {
 
   private static Distiller.Builder recipe(Teacher teacher, Student student, DistillationLoss loss) {
     return Distiller.builder().teacher(teacher).student(student).loss(loss).steps(1);
+  }
+
+  /** Three labels of tokens a row, the same in each. */
+  private static DistillationDataset ofTokens(NDManager manager, int... labels) {
+    long[] all = new long[24];
+    Arrays.setAll(all, i -> labels[i % 3]);
+    return DistillationDataset.of(
+        new ArrayDataset.Builder()
+            .setData(manager.ones(new Shape(8, 3)))
+            .optLabels(manager.create(all, new Shape(8, 3)))
+            .setSampling(8, false)
+            .build());
+  }
+
+  @Test
+  void tokenLabels_beyondTheVocabulary() {
+    try (NDManager manager = NDManager.newBaseManager()) {
+      refused(
+          recipe(Teacher.none(), stubborn(4), TinyRuns.crossEntropy()),
+          ofTokens(manager, 0, 4, 1),
+          "token labels must be within the student's vocabulary, from 0 to 3 (or negative for"
+              + " none), but row 0 has 4; make labels and student with the same tokenizer");
+    }
+  }
+
+  @Test
+  void tokenLabels_ofFirstTokensOnly() {
+    try (NDManager manager = NDManager.newBaseManager()) {
+      refused(
+          recipe(Teacher.none(), stubborn(4), TinyRuns.crossEntropy()),
+          ofTokens(manager, 2, -1, -1),
+          "data set must have token labels for loss labels but none of its 8 rows has one after the"
+              + " first token; label some tokens, or leave out the terms that need labels");
+    }
   }
 
   /** A student whose number of classes is what it says, not what the data have. */

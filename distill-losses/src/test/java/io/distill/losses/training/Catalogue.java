@@ -122,7 +122,7 @@ final class Catalogue {
     abstract Task task();
 
     DistillationLoss given(DistillationLoss loss) {
-      return task().given(loss);
+      return loss;
     }
   }
 

@@ -29,7 +29,7 @@ public final class SmallRun {
         Distiller.builder()
             .teacher(task.teacher())
             .student(task.student())
-            .loss(task.given(loss))
+            .loss(loss)
             .optimizer(Optimizer.adamW().withLearningRate(0.01))
             .batchSize(16)
             .epochs(EPOCHS)

@@ -36,11 +36,6 @@ interface Task {
   /** Returns rows that no model learned from. */
   DistillationDataset heldOut();
 
-  /** Returns the loss as this task gives it to the run: with token labels, where it has them. */
-  default DistillationLoss given(DistillationLoss loss) {
-    return loss;
-  }
-
   /** Returns the loss on labels that joins a loss whose paper needs it. */
   default DistillationLoss labels() {
     return hardLabels();

@@ -1,12 +1,11 @@
 package io.distill.losses.training;
 
-import static io.distill.losses.Losses.hardLabels;
+import static io.distill.losses.Losses.sequenceLevel;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
 import io.distill.Distiller;
 import io.distill.data.TextDataset;
-import io.distill.data.TextExample;
 import io.distill.data.Tokenizer;
 import io.distill.loss.DistillationLoss;
 import io.distill.loss.LossContext;
@@ -20,8 +19,6 @@ import io.distill.teacher.ModelTeacher;
 import io.distill.teacher.Teacher;
 import io.distill.torchscript.ScriptModule;
 import io.distill.training.Optimizer;
-import java.util.Arrays;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 import java.util.SplittableRandom;
@@ -39,15 +36,15 @@ final class TokenTask implements Task {
 
   private TokenTask() {
     TextTask text = TextTask.task();
-    train = unlabelled(text.train());
-    heldOut = unlabelled(text.heldOut());
+    train = text.train().withTokenLabels();
+    heldOut = text.heldOut().withTokenLabels();
     tokenizer = TextTask.tokenizer(TextDataset.of(TextTask.sentences()).texts());
     teacher =
         Teacher.of(
             Distiller.builder()
                 .teacher(Teacher.none())
                 .student(languageModel(TEACHER_WIDTH, 3))
-                .loss(new TokenLabels(nextToken(), train, tokenizer, false))
+                .loss(sequenceLevel())
                 .optimizer(Optimizer.adamW().withLearningRate(0.01))
                 .batchSize(16)
                 .epochs(15)
@@ -62,10 +59,6 @@ final class TokenTask implements Task {
 
   static TokenTask task() {
     return Once.TASK;
-  }
-
-  private static TextDataset unlabelled(TextDataset texts) {
-    return TextDataset.of(texts.texts().stream().map(TextExample::unlabelled).toList());
   }
 
   /** Each word is guessed from the two before it. */
@@ -98,50 +91,18 @@ final class TokenTask implements Task {
         tokenizer);
   }
 
-  private static DistillationLoss nextToken() {
-    DistillationLoss rows = hardLabels();
-    return new DistillationLoss() {
-      @Override
-      public NDArray compute(LossContext context) {
-        return rows.compute(context.tokens());
-      }
-
-      @Override
-      public Set<SignalKind> requiresOfTeacher() {
-        return Set.of();
-      }
-    };
-  }
-
-  /**
-   * Gives a loss labels of tokens, as a run over a corpus does: those of the text, or samples of
-   * the student's own. The run itself knows one label a row.
-   */
-  private record TokenLabels(
-      DistillationLoss inside, TextDataset texts, Tokenizer tokenizer, boolean sampled)
-      implements DistillationLoss {
+  /** Gives a loss samples of the student's own for the labels of the text. */
+  private record OwnSamples(DistillationLoss inside) implements DistillationLoss {
 
     @Override
     public NDArray compute(LossContext context) {
-      long[] shape = context.student().logits().getShape().getShape();
-      long[] rows = context.rowIndices().toLongArray();
-      int length = Math.toIntExact(shape[1]);
-      long[] labels = new long[rows.length * length];
-      Arrays.fill(labels, -1);
-      for (int i = 0; i < rows.length; i++) {
-        int[] ids = tokenizer.encode(texts.text(Math.toIntExact(rows[i])));
-        for (int j = 0; j < ids.length; j++) {
-          labels[i * length + j] = ids[j];
-        }
-      }
-      if (sampled) {
-        sample(context, labels, length);
-      }
-      NDArray array = context.manager().create(labels, new Shape(rows.length, length));
+      NDArray texts = context.labels();
+      int length = Math.toIntExact(texts.getShape().get(1));
+      long[] labels = texts.toLongArray();
+      sample(context, labels, length);
       return inside.compute(
           LossContext.builder(context.student(), context.teacher())
-              .labels(array)
-              .rowIndices(context.rowIndices())
+              .labels(context.manager().create(labels, texts.getShape()))
               .progress(context.progress())
               .build());
     }
@@ -171,14 +132,12 @@ final class TokenTask implements Task {
 
     @Override
     public Set<SignalKind> requiresOfTeacher() {
-      Set<SignalKind> kinds = inside.requiresOfTeacher();
-      if (kinds.isEmpty()) {
-        return kinds;
-      }
-      // with a kind that is not one vector a row, so that the teacher is asked at each step
-      Set<SignalKind> more = EnumSet.of(SignalKind.HIDDEN_STATES);
-      more.addAll(kinds);
-      return more;
+      return inside.requiresOfTeacher();
+    }
+
+    @Override
+    public boolean requiresLabels() {
+      return true;
     }
 
     @Override
@@ -193,18 +152,13 @@ final class TokenTask implements Task {
   }
 
   @Override
-  public DistillationLoss given(DistillationLoss loss) {
-    return new TokenLabels(loss, train, tokenizer, false);
-  }
-
-  @Override
   public DistillationLoss labels() {
-    return new TokenLabels(nextToken().named("labels"), train, tokenizer, false);
+    return sequenceLevel().named("labels");
   }
 
   /** Gives the loss words that the student draws, each after the words that the text has before. */
   DistillationLoss onOwnSamples(DistillationLoss loss) {
-    return new TokenLabels(loss, train, tokenizer, true);
+    return new OwnSamples(loss);
   }
 
   @Override
