@@ -12,8 +12,14 @@ public record SoftTargets() implements RowLoss {
           """
           def per_row(self, student: Tensor, teacher: Tensor, temperature: Tensor, labels: Tensor) -> Tensor:
             log_p = self.log_probabilities(teacher, temperature)
-            log_q = self.student_log_probabilities(student, teacher, temperature)
-            return self.scaled(self.divergence(log_p, log_q), temperature)
+            if ops.prim.requires_grad(temperature):
+              log_q = self.student_log_probabilities(student, teacher, temperature)
+            else:
+              # no gradient meets a class that both rule out: the difference is cut off below
+              log_q = torch.log_softmax(student / temperature, -1)
+            p = torch.exp(log_p)
+            difference = torch.where(p > 0., log_p - log_q, 0.)
+            return self.scaled(torch.sum(p * difference, [-1]), temperature)
           """);
 
   @Override
