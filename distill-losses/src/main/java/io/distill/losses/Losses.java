@@ -505,7 +505,7 @@ public final class Losses {
    * knows of the other classes, here it does not. 0 when both agree. With two classes NCKD is 0
    * always. Rows without a label do not count. The paper runs at T 4, adds the cross-entropy of
    * {@link #hardLabels()} and lets this loss grow over the first 20 epochs, for which {@link
-   * DistillationLoss#weighted(java.util.function.ToDoubleFunction) weighted(schedule)} is there.
+   * DistillationLoss#warmUp(int) warmUp(20)} is there.
    *
    * <p><b>Shapes.</b> Logits {@code [N, C]} on both sides, labels {@code [N]}; result scalar.
    * <b>Numerics.</b> In log space throughout: {@code log(1 − q_y)} is a log-sum-exp over the other
