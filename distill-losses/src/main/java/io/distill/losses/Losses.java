@@ -2103,7 +2103,8 @@ public final class Losses {
    * tokens, differentiates the loss of those, and lets them go before the next; what stays is one
    * number a token and the gradients of states, weight and, where it is learned, the temperature.
    * The memory is that of a few arrays of {@code chunkSize · V} numbers plus the gradient of the
-   * output embedding. Up to 256 tokens are taken at once, more in chunks of 64.
+   * output embedding. Chunks are of 64 tokens; up to 256 tokens are taken at once where there is no
+   * teacher.
    *
    * <p>Any composition of losses that compare each row of logits on its own will do: {@code
    * chunked(softTargets(2).weighted(0.9).plus(hardLabels().weighted(0.1)))}. Temperatures may be

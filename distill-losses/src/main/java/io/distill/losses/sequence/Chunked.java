@@ -25,8 +25,9 @@ import java.util.Set;
 public record Chunked(RowLoss loss, int chunkSize, int vocabulary) implements DistillationLoss {
 
   /**
-   * The chunk size where the user names none: few tokens at once, for little memory, but a whole
-   * small batch, which needs little anyway and is faster in one piece.
+   * The chunk size where the user names none: few tokens at once, which also stay in the caches;
+   * but a small batch without a teacher in one piece, where each chunk would cost a pass over the
+   * gradient of the output embedding and save little else.
    */
   static final int AUTOMATIC = 0;
 
@@ -56,7 +57,7 @@ public record Chunked(RowLoss loss, int chunkSize, int vocabulary) implements Di
         dt = torch.zeros_like(t)
         chunk = self.chunk_size
         if chunk == 0:
-          chunk = self.whole if rows <= self.whole else self.chunk
+          chunk = self.whole if rows <= self.whole and not self.taught else self.chunk
         start = 0
         while start < rows:
           length = min(chunk, rows - start)
