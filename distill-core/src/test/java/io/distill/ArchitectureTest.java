@@ -41,15 +41,17 @@ class ArchitectureTest {
       List.of(
           "exception",
           "internal",
-          "signal,schedule",
+          "signal,schedule,provenance",
           "mapping",
           "torchscript,data",
+          "huggingface",
           "model",
           "onnx",
           "loss",
           "teacher",
           "student",
-          "training,evaluation");
+          "training,evaluation",
+          "listener,report");
 
   private static List<String> rooms(String floor) {
     return List.of(floor.split(",", -1));

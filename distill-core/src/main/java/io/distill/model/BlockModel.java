@@ -3,12 +3,14 @@ package io.distill.model;
 import static java.util.Objects.requireNonNull;
 
 import ai.djl.Device;
+import ai.djl.MalformedModelException;
 import ai.djl.Model;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.nn.Block;
 import ai.djl.nn.Parameter;
 import ai.djl.nn.SequentialBlock;
+import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
 import ai.djl.pytorch.jni.JniUtils;
 import ai.djl.training.ParameterStore;
@@ -36,7 +38,8 @@ public final class BlockModel implements SignalModel {
   private final Model model;
   private final BlockTaps taps;
   private final SignalReader reader;
-  private final Map<String, NDArray> parameters;
+  private final boolean trainable;
+  private Map<String, NDArray> parameters;
   private final boolean scripted;
 
   private BlockModel(Model model, BlockTaps taps, SignalReader reader, boolean trainable) {
@@ -44,6 +47,11 @@ public final class BlockModel implements SignalModel {
     this.taps = taps;
     this.reader = reader;
     this.scripted = isScripted(model.getBlock());
+    this.trainable = trainable;
+    this.parameters = trained(model, trainable);
+  }
+
+  private static Map<String, NDArray> trained(Model model, boolean trainable) {
     Map<String, NDArray> trained = new LinkedHashMap<>();
     if (trainable) {
       for (Pair<String, Parameter> each : model.getBlock().getParameters()) {
@@ -54,7 +62,7 @@ public final class BlockModel implements SignalModel {
         }
       }
     }
-    this.parameters = Collections.unmodifiableMap(trained);
+    return Collections.unmodifiableMap(trained);
   }
 
   /**
@@ -211,6 +219,44 @@ public final class BlockModel implements SignalModel {
     } else {
       model.save(directory, model.getName());
     }
+  }
+
+  @Override
+  public void readFrom(Path directory) throws IOException {
+    if (model.getBlock() instanceof PtSymbolBlock) {
+      model.setBlock(
+          JniUtils.loadModule(
+              (PtNDManager) model.getNDManager(),
+              directory.resolve(MODEL_FILE).toAbsolutePath(),
+              false,
+              new String[0],
+              new String[0],
+              trainable));
+    } else {
+      try {
+        model.load(directory, model.getName());
+      } catch (MalformedModelException e) {
+        throw new DistillationException(
+            "weights in "
+                + directory
+                + " must be those of the DJL model '"
+                + model.getName()
+                + "' but were refused ("
+                + e.getMessage()
+                + "); read those of the same student",
+            e);
+      }
+    }
+    parameters = trained(model, trainable);
+  }
+
+  @Override
+  public String fingerprint() {
+    Map<String, NDArray> arrays = new LinkedHashMap<>();
+    for (Pair<String, Parameter> parameter : model.getBlock().getParameters()) {
+      arrays.put(parameter.getKey(), parameter.getValue().getArray());
+    }
+    return Weights.digest(model.getBlock().toString(), arrays);
   }
 
   @Override

@@ -6,6 +6,8 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import com.google.common.hash.Hasher;
+import com.google.common.hash.Hashing;
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
 import com.google.gson.JsonObject;
@@ -266,6 +268,23 @@ public final class DeployableModel implements AutoCloseable {
    */
   public long parameterCount() {
     return model.parameterCount();
+  }
+
+  /**
+   * Returns a digest of everything that answers depend on besides the input: the model with its
+   * present weights, the tokenizer, the names of the classes.
+   *
+   * @return a SHA-256 digest in hexadecimal
+   */
+  public String fingerprint() {
+    Hasher hasher = Hashing.sha256().newHasher();
+    hasher.putString(model.fingerprint(), StandardCharsets.UTF_8);
+    hasher.putString(tokenizer == null ? "none" : tokenizer.fingerprint(), StandardCharsets.UTF_8);
+    for (String name : classNames) {
+      byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
+      hasher.putInt(bytes.length).putBytes(bytes);
+    }
+    return hasher.hash().toString();
   }
 
   /**

@@ -5,6 +5,8 @@ import static java.util.Objects.requireNonNull;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.pytorch.jni.JniUtils;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
@@ -184,6 +186,42 @@ public final class ScriptedModel implements SignalModel {
             definition.withTensors(weights()),
             Map.of(CONFIGURATION, configuration.toJson().toString()))
         .write(directory.resolve(MODEL_FILE));
+  }
+
+  @Override
+  public void readFrom(Path directory) {
+    Path file = directory.resolve(MODEL_FILE);
+    Map<String, HostTensor> weights =
+        new LinkedHashMap<>(TorchScriptArchive.read(file).module().parameters());
+    Map<String, HostTensor> present = weights();
+    if (!weights.keySet().equals(present.keySet())
+        || !present.entrySet().stream()
+            .allMatch(
+                each ->
+                    each.getValue()
+                        .shape()
+                        .equals(requireNonNull(weights.get(each.getKey())).shape()))) {
+      throw new DistillationException(
+          "weights in "
+              + file
+              + " must have the names and shapes of "
+              + configuration.getClass().getSimpleName()
+              + " but have others; read those of the same student");
+    }
+    boolean gradients = JniUtils.isGradMode();
+    JniUtils.setGradMode(false);
+    try (NDManager scratch = module.manager().newSubManager()) {
+      weights.forEach(
+          (name, tensor) ->
+              tensor.toArray(scratch).copyTo(requireNonNull(module.parameters().get(name))));
+    } finally {
+      JniUtils.setGradMode(gradients);
+    }
+  }
+
+  @Override
+  public String fingerprint() {
+    return Weights.digest(configuration.toJson().toString(), module.parameters());
   }
 
   @Override

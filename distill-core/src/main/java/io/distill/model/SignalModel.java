@@ -79,6 +79,23 @@ public interface SignalModel extends AutoCloseable {
    */
   void writeTo(Path directory) throws IOException;
 
+  /**
+   * Takes over the weights, and whatever else training changes, that {@link #writeTo} wrote: bit
+   * for bit. The arrays of {@link #parameters} may be others afterwards: ask again.
+   *
+   * @param directory where {@code writeTo} wrote
+   * @throws IOException if a file cannot be read
+   * @throws io.distill.exception.DistillationException if the files are not of this model
+   */
+  void readFrom(Path directory) throws IOException;
+
+  /**
+   * Returns a digest of the architecture and the present weights.
+   *
+   * @return a SHA-256 digest in hexadecimal; equal digests give equal answers
+   */
+  String fingerprint();
+
   @Override
   void close();
 }

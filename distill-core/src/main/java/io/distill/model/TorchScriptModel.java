@@ -5,13 +5,19 @@ import static java.util.Objects.requireNonNull;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.types.Shape;
 import com.google.common.collect.ImmutableSet;
 import com.google.common.collect.Maps;
+import com.google.common.hash.Hashing;
+import com.google.common.hash.HashingOutputStream;
 import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import io.distill.torchscript.LoadedModule;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Set;
@@ -21,7 +27,7 @@ import java.util.Set;
  */
 public final class TorchScriptModel implements SignalModel {
 
-  private final LoadedModule module;
+  private LoadedModule module;
   private final SignalReader reader;
   private final Device device;
   private final boolean trainable;
@@ -90,6 +96,38 @@ public final class TorchScriptModel implements SignalModel {
   public void writeTo(Path directory) {
     module.training(false);
     AtomicFiles.write(directory.resolve(MODEL_FILE), module::writeTo);
+  }
+
+  @Override
+  public void readFrom(Path directory) {
+    // the whole file: batch statistics and other buffers cannot be set one by one
+    LoadedModule read = LoadedModule.load(directory.resolve(MODEL_FILE), device, trainable);
+    if (!shapes(read).equals(shapes(module))) {
+      read.close();
+      throw new DistillationException(
+          "weights in "
+              + directory
+              + " must have the names and shapes of the TorchScript student but have others; read"
+              + " those of the same student");
+    }
+    module.close();
+    module = read;
+  }
+
+  private static Map<String, Shape> shapes(LoadedModule module) {
+    return Maps.transformValues(module.parameters(), NDArray::getShape);
+  }
+
+  @Override
+  public String fingerprint() {
+    // as written: code, parameters, and buffers that cannot be seen one by one
+    try (HashingOutputStream out =
+        new HashingOutputStream(Hashing.sha256(), OutputStream.nullOutputStream())) {
+      module.writeTo(out);
+      return out.hash().toString();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   @Override

@@ -1,9 +1,15 @@
 package io.distill.model;
 
 import ai.djl.ndarray.NDArray;
+import com.google.common.hash.Hasher;
+import com.google.common.hash.Hashing;
 import io.distill.exception.DistillationException;
+import io.distill.torchscript.HostTensor;
+import java.nio.charset.StandardCharsets;
+import java.util.Map;
+import java.util.TreeMap;
 
-/** Checks the weights of models that others made. */
+/** Checks weights of models that others made, and tells weights apart. */
 final class Weights {
 
   private Weights() {}
@@ -24,5 +30,24 @@ final class Weights {
                 + " must have no NaN but has some; use a model from before the training diverged");
       }
     }
+  }
+
+  /** Digests arrays with their names, whatever their order. */
+  static String digest(String architecture, Map<String, NDArray> arrays) {
+    Hasher hasher = Hashing.sha256().newHasher();
+    put(hasher, architecture);
+    new TreeMap<>(arrays)
+        .forEach(
+            (name, array) -> {
+              HostTensor tensor = HostTensor.of(array);
+              put(hasher, name + " " + tensor.type() + " " + tensor.shape());
+              hasher.putBytes(tensor.bytes());
+            });
+    return hasher.hash().toString();
+  }
+
+  private static void put(Hasher hasher, String text) {
+    byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+    hasher.putInt(bytes.length).putBytes(bytes);
   }
 }

@@ -132,6 +132,11 @@ public final class ModelTeacher implements Teacher {
   }
 
   @Override
+  public Optional<String> fingerprint() {
+    return Optional.of(model.fingerprint());
+  }
+
+  @Override
   public Device device() {
     return model.model().device();
   }

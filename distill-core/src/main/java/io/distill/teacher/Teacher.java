@@ -78,6 +78,42 @@ public interface Teacher extends AutoCloseable {
     return NativeEngine.defaultDevice();
   }
 
+  /**
+   * Returns a digest of everything that the teacher's answers depend on besides the rows: weights,
+   * architecture, tokenizer, classes. What was kept of one teacher's answers is never taken for
+   * another's.
+   *
+   * @return a SHA-256 digest in hexadecimal; empty if the teacher cannot tell, which is the default
+   */
+  default Optional<String> fingerprint() {
+    return Optional.empty();
+  }
+
+  /**
+   * Is told of a run that will ask this teacher, once all other checks have passed and before the
+   * first question of the run itself.
+   *
+   * @param setup what the run will ask
+   * @throws DistillationException if the teacher cannot serve this run
+   */
+  default void prepare(TeacherSetup setup) {}
+
+  /**
+   * Is told that a run which {@link #prepare} announced is over, also if it failed. Whatever the
+   * teacher has not written yet, it writes now.
+   */
+  default void finish() {}
+
+  /**
+   * Returns whether the teacher learns during the run, as a moving average of the student does. The
+   * answers of one that does not are asked for once a row and remembered.
+   *
+   * @return whether the same row may get another answer later; default false
+   */
+  default boolean changes() {
+    return false;
+  }
+
   @Override
   default void close() {}
 

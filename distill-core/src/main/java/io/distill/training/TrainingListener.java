@@ -1,6 +1,7 @@
 package io.distill.training;
 
 import io.distill.schedule.Progress;
+import java.nio.file.Path;
 import java.util.Map;
 
 /**
@@ -48,11 +49,34 @@ public interface TrainingListener {
   default void onEpoch(Epoch event) {}
 
   /**
-   * The run has taken its last step.
+   * The student was tried on the validation set; at the end of an epoch before {@link #onEpoch} of
+   * that epoch.
+   *
+   * @param event what it reached
+   */
+  default void onEvaluation(Evaluation event) {}
+
+  /**
+   * The state of the run is safe on disk.
+   *
+   * @param event where it is
+   */
+  default void onCheckpoint(Checkpoint event) {}
+
+  /**
+   * The run has taken its last step; the student has the weights that the result will have.
    *
    * @param event what it took
    */
   default void onRunEnd(RunEnd event) {}
+
+  /**
+   * The run was broken off by an exception, which {@code fit} throws afterwards. The last event
+   * instead of {@link #onRunEnd}; told only if {@link #onRunStart} was.
+   *
+   * @param event what went wrong
+   */
+  default void onRunFailure(RunFailure event) {}
 
   /**
    * The start of a run.
@@ -60,9 +84,11 @@ public interface TrainingListener {
    * @param rows the number of training rows
    * @param epochs the number of epochs
    * @param totalSteps the number of optimizer steps
+   * @param firstStep the number of steps that were taken before, greater than 0 for a run that goes
+   *     on from a checkpoint
    * @param studentParameters the number of parameters of the student
    */
-  record RunStart(int rows, int epochs, long totalSteps, long studentParameters) {}
+  record RunStart(int rows, int epochs, long totalSteps, long firstStep, long studentParameters) {}
 
   /**
    * The progress of the teacher's pass over the data.
@@ -157,11 +183,65 @@ public interface TrainingListener {
   }
 
   /**
+   * A trial of the student on the validation set.
+   *
+   * @param progress where the run stands: the step that comes next
+   * @param metrics the values by name, as in {@link Epoch}
+   * @param best whether early stopping counts them as the best so far; false without early stopping
+   * @param seconds how long the trial took
+   */
+  record Evaluation(Progress progress, Map<String, Double> metrics, boolean best, double seconds) {
+    /**
+     * Copies the map.
+     *
+     * @param progress where the run stands: the step that comes next
+     * @param metrics the values by name, as in {@link Epoch}
+     * @param best whether early stopping counts them as the best so far; false without early
+     *     stopping
+     * @param seconds how long the trial took
+     */
+    public Evaluation {
+      metrics = EventMaps.copy(metrics);
+    }
+  }
+
+  /**
+   * A checkpoint.
+   *
+   * @param directory the directory that holds it
+   * @param step the number of steps that were taken
+   * @param bytes its size
+   * @param seconds how long it took to write
+   */
+  record Checkpoint(Path directory, long step, long bytes, double seconds) {}
+
+  /** Why a run ended. */
+  enum EndReason {
+    /** All steps were taken. */
+    COMPLETED,
+    /** Early stopping saw no improvement any more. */
+    EARLY_STOPPED,
+    /** Someone asked for it: {@code stop()}, an interrupt, or the end of the process. */
+    STOPPED
+  }
+
+  /**
    * The end of a run.
    *
-   * @param steps the number of optimizer steps taken
-   * @param seconds the time from the first check to the last step
+   * @param steps the number of optimizer steps taken, those before a checkpoint that the run went
+   *     on from included
+   * @param seconds the time from the first check to the last step, summed over all parts of a run
+   *     that was resumed
    * @param teacherSeconds the part of it in which the teacher answered
+   * @param reason why the run ended
    */
-  record RunEnd(long steps, double seconds, double teacherSeconds) {}
+  record RunEnd(long steps, double seconds, double teacherSeconds, EndReason reason) {}
+
+  /**
+   * The failure of a run.
+   *
+   * @param steps the number of optimizer steps taken before
+   * @param cause the exception
+   */
+  record RunFailure(long steps, Throwable cause) {}
 }

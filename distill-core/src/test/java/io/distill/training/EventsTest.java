@@ -60,7 +60,7 @@ class EventsTest {
       assertThat(events.threads).containsOnly(Thread.currentThread());
       assertThat(events.all.get(0)).isEqualTo(new TrainingListener.TeacherPass(10, 10));
       // 3 x 8 + 8 of the hidden layer, 8 x 3 + 3 of the classifier
-      assertThat(events.all.get(1)).isEqualTo(new TrainingListener.RunStart(10, 2, 6, 59));
+      assertThat(events.all.get(1)).isEqualTo(new TrainingListener.RunStart(10, 2, 6, 0, 59));
       assertThat(events.steps)
           .extracting(step -> step.progress().step())
           .containsExactly(0L, 1L, 2L, 3L, 4L, 5L);

@@ -29,6 +29,7 @@ import io.distill.schedule.Progress;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import io.distill.teacher.Teacher;
+import io.distill.teacher.TeacherSetup;
 import io.distill.training.GradientScales;
 import io.distill.training.TrainingListener;
 import java.util.ArrayList;
@@ -89,8 +90,11 @@ public final class TrainingLoop {
     long start = System.nanoTime();
     PreFlight.Cleared cleared = PreFlight.check(recipe, dataset);
     DeployableModel student = cleared.student();
+    boolean prepared = false;
     try (NDManager manager = NativeEngine.newManager(recipe.device())) {
       LossParameters lossParameters = cleared.declared().allocate(manager);
+      recipe.teacher().prepare(new TeacherSetup(dataset, recipe.requiresOfTeacher()));
+      prepared = true;
       RowSignals remembered = rememberTeacher(cleared);
       RowSignals validationTeacher = validationTeacher();
       Map<String, NDArray> parameters = new LinkedHashMap<>(student.model().parameters());
@@ -104,20 +108,30 @@ public final class TrainingLoop {
         List<TrainingListener.Epoch> history = steps.train(validationTeacher);
         TrainingListener.RunEnd end =
             new TrainingListener.RunEnd(
-                steps.taken, (System.nanoTime() - start) / NANOS, teacherNanos / NANOS);
+                steps.taken,
+                (System.nanoTime() - start) / NANOS,
+                teacherNanos / NANOS,
+                TrainingListener.EndReason.COMPLETED);
         events.tell(listener -> listener.onRunEnd(end));
         return new FinishedRun(student, history, steps.scales, end);
       }
     } catch (RuntimeException | Error e) {
       student.close();
       throw e;
+    } finally {
+      if (prepared) {
+        recipe.teacher().finish();
+      }
     }
   }
 
   private @Nullable RowSignals rememberTeacher(PreFlight.Cleared cleared) {
     Set<SignalKind> kinds = recipe.requiresOfTeacher();
     BatchSource inputs = cleared.teacherInputs();
-    if (inputs == null || kinds.isEmpty() || !RowSignals.KINDS.containsAll(kinds)) {
+    if (inputs == null
+        || kinds.isEmpty()
+        || recipe.teacher().changes()
+        || !RowSignals.KINDS.containsAll(kinds)) {
       return null;
     }
     int rows = dataset.size();
@@ -239,7 +253,7 @@ public final class TrainingLoop {
           listener ->
               listener.onRunStart(
                   new TrainingListener.RunStart(
-                      dataset.size(), epochs, totalSteps, model.parameterCount())));
+                      dataset.size(), epochs, totalSteps, 0, model.parameterCount())));
       long start = System.nanoTime();
       List<TrainingListener.Epoch> history = new ArrayList<>();
       for (int epoch = 0; epoch < epochs; epoch++) {
