@@ -4,6 +4,8 @@ import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
 import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import io.distill.exception.DistillationException;
 import java.util.List;
 
 /**
@@ -54,6 +56,26 @@ public final class Batch {
    */
   public NDList inputs() {
     return inputs;
+  }
+
+  /**
+   * Returns the same rows as another tokenizer encodes them.
+   *
+   * @param tokenizer how the texts become token ids
+   * @return a batch whose arrays belong to the manager of these {@link #inputs()}
+   * @throws io.distill.exception.DistillationException if the rows have no texts, or no inputs yet
+   */
+  public Batch encodedBy(Tokenizer tokenizer) {
+    requireNonNull(tokenizer, "tokenizer");
+    if (texts.isEmpty() || inputs.isEmpty()) {
+      throw new DistillationException(
+          "rows must be texts, encoded by some tokenizer, to be encoded by another one but "
+              + (texts.isEmpty() ? "have no texts" : "are not encoded")
+              + "; use a data set of texts");
+    }
+    int[][] tokens = texts.stream().map(tokenizer::encode).toArray(int[][]::new);
+    NDManager manager = inputs.head().getManager();
+    return new Batch(PaddedRows.of(manager, tokens, tokenizer.padId()), rows, ids, texts);
   }
 
   /**

@@ -128,6 +128,36 @@ public interface Teacher extends AutoCloseable {
   }
 
   /**
+   * Lets several teachers answer as one: by the mean of their probabilities, unless the ensemble is
+   * told otherwise.
+   *
+   * <pre>{@code
+   * Teacher.ensemble(a, b, c).byConfidence()
+   * }</pre>
+   *
+   * @param members at least two teachers; they stay the caller's to close
+   * @return the ensemble
+   * @throws IllegalArgumentException if there are fewer, one is given twice, or they know different
+   *     classes
+   */
+  static EnsembleTeacher ensemble(Teacher... members) {
+    return EnsembleTeacher.of(List.of(members));
+  }
+
+  /**
+   * Lets several teachers answer as one.
+   *
+   * @param members at least two teachers; they stay the caller's to close
+   * @return the ensemble
+   * @throws IllegalArgumentException if there are fewer, one is given twice, or they know different
+   *     classes
+   * @see #ensemble(Teacher...)
+   */
+  static EnsembleTeacher ensemble(List<? extends Teacher> members) {
+    return EnsembleTeacher.of(members);
+  }
+
+  /**
    * Opens a directory that {@link DeployableModel#save} wrote, such as a student of an earlier run.
    *
    * @param directory the directory
