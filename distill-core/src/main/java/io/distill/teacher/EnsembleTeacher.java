@@ -19,6 +19,8 @@ import io.distill.data.DistillationDataset;
 import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
 import io.distill.internal.NativeEngine;
+import io.distill.model.DeployableModel;
+import io.distill.model.RowSignals;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import java.nio.charset.StandardCharsets;
@@ -26,8 +28,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
@@ -76,6 +80,7 @@ public final class EnsembleTeacher implements Teacher {
   /** How far the sum of weights may be from 1. */
   private static final double WEIGHT_TOLERANCE = 1e-6;
 
+  private static final Set<SignalKind> LOGITS = Set.of(SignalKind.LOGITS);
   private static final int FEWEST = 2;
   private static final int NOBODY = -1;
 
@@ -88,6 +93,9 @@ public final class EnsembleTeacher implements Teacher {
   private final int features;
   private final boolean concatenated;
   private final List<String> classNames;
+
+  /** Members that were made for a run, which closes them with this. */
+  private final List<Teacher> owned;
 
   /** How the logits of the members become one; a temperature of 0 stands for the mean of logits. */
   private record Combination(
@@ -102,8 +110,10 @@ public final class EnsembleTeacher implements Teacher {
       Combination combination,
       KnownLabels labels,
       int features,
-      boolean concatenated) {
+      boolean concatenated,
+      List<Teacher> owned) {
     this.members = members;
+    this.owned = owned;
     this.combination = combination;
     this.labels = labels;
     this.features = features;
@@ -130,7 +140,8 @@ public final class EnsembleTeacher implements Teacher {
         new Combination(1, ImmutableDoubleArray.copyOf(equal), false),
         KnownLabels.NONE,
         NOBODY,
-        false);
+        false,
+        List.of());
   }
 
   /** Returns the class names; every member that has names has the same ones, in any order. */
@@ -293,7 +304,8 @@ public final class EnsembleTeacher implements Teacher {
         new Combination(combination.temperature, combination.weights, true),
         known,
         features,
-        concatenated);
+        concatenated,
+        owned);
   }
 
   /**
@@ -309,7 +321,7 @@ public final class EnsembleTeacher implements Teacher {
     requireNonNull(member, "member");
     for (int i = 0; i < members.size(); i++) {
       if (members.get(i) == member) {
-        return new EnsembleTeacher(members, combination, labels, i, concatenated);
+        return new EnsembleTeacher(members, combination, labels, i, concatenated, owned);
       }
     }
     throw new IllegalArgumentException(
@@ -325,11 +337,11 @@ public final class EnsembleTeacher implements Teacher {
    * @return the ensemble; this one is unchanged
    */
   public EnsembleTeacher concatenatedEmbeddings() {
-    return new EnsembleTeacher(members, combination, labels, features, true);
+    return new EnsembleTeacher(members, combination, labels, features, true, owned);
   }
 
   private EnsembleTeacher with(Combination other) {
-    return new EnsembleTeacher(members, other, labels, features, concatenated);
+    return new EnsembleTeacher(members, other, labels, features, concatenated, owned);
   }
 
   /**
@@ -388,6 +400,84 @@ public final class EnsembleTeacher implements Teacher {
   @Override
   public boolean changes() {
     return members.stream().anyMatch(Teacher::changes);
+  }
+
+  /** An ensemble of the members as they are for a run; this one if they all stay the same. */
+  @Override
+  public Teacher forRun() {
+    List<Teacher> live = new ArrayList<>();
+    List<Teacher> made = new ArrayList<>();
+    for (Teacher member : members) {
+      Teacher own = member.forRun();
+      live.add(own);
+      if (own != member) {
+        made.add(own);
+      }
+    }
+    return made.isEmpty()
+        ? this
+        : new EnsembleTeacher(
+            List.copyOf(live), combination, labels, features, concatenated, List.copyOf(made));
+  }
+
+  @Override
+  public Optional<StudentFollower> follower() {
+    Map<String, StudentFollower> followers = new LinkedHashMap<>();
+    for (int i = 0; i < members.size(); i++) {
+      String prefix = "member." + (i + 1) + ".";
+      members.get(i).follower().ifPresent(each -> followers.put(prefix, each));
+    }
+    return followers.isEmpty() ? Optional.empty() : Optional.of(new Followers(followers));
+  }
+
+  /** The members that follow the student, by what sets the names of their arrays apart. */
+  private record Followers(Map<String, StudentFollower> byPrefix) implements StudentFollower {
+    @Override
+    public void start(DeployableModel student) {
+      byPrefix.values().forEach(each -> each.start(student));
+    }
+
+    @Override
+    public void afterStep(long step) {
+      byPrefix.values().forEach(each -> each.afterStep(step));
+    }
+
+    @Override
+    public Map<String, NDArray> state() {
+      Map<String, NDArray> state = new LinkedHashMap<>();
+      byPrefix.forEach(
+          (prefix, each) -> each.state().forEach((name, array) -> state.put(prefix + name, array)));
+      return state;
+    }
+  }
+
+  @Override
+  public void close() {
+    owned.forEach(Teacher::close);
+  }
+
+  /**
+   * Scores all rows of a data set, as {@link DeployableModel#logits(DistillationDataset)} does.
+   *
+   * @param dataset the rows; labels are not looked at
+   * @return the ensemble's logits, one vector a row
+   * @throws DistillationException if the members give no logits, or those of tokens
+   */
+  public float[][] logits(DistillationDataset dataset) {
+    return RowSignals.collect(
+            dataset.inputs(tokenizer().orElse(null)), device(), this::signals, LOGITS, rows -> {})
+        .values(SignalKind.LOGITS);
+  }
+
+  /**
+   * Decides the class of all rows of a data set.
+   *
+   * @param dataset the rows; labels are not looked at
+   * @return the index of the highest logit, a row each
+   * @throws DistillationException if the members give no logits, or those of tokens
+   */
+  public int[] predict(DistillationDataset dataset) {
+    return Arrays.stream(logits(dataset)).mapToInt(DeployableModel::indexOfMaximum).toArray();
   }
 
   /** A digest of how members are put together and of their digests; empty if one has none. */
@@ -624,7 +714,7 @@ public final class EnsembleTeacher implements Teacher {
               + width
               + "; correct its class names");
     }
-    if (own.isEmpty() || own.equals(classNames)) {
+    if (own.isEmpty() || classNames.isEmpty() || own.equals(classNames)) {
       return logits;
     }
     return LogitMixture.inOrder(logits, classNames.stream().mapToLong(own::indexOf).toArray());

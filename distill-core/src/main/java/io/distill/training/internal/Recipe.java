@@ -20,6 +20,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
@@ -64,6 +65,49 @@ public record Recipe(
   public Recipe {
     listeners = List.copyOf(listeners);
     evaluations = List.copyOf(evaluations);
+  }
+
+  /** Returns this recipe with another teacher. */
+  Recipe withTeacher(Teacher other) {
+    return with(other, student, resume);
+  }
+
+  /** Returns this recipe with another student. */
+  public Recipe withStudent(Student other) {
+    return with(teacher, other, resume);
+  }
+
+  /** Returns this recipe, which resumes, with a limit to what it resumes from. */
+  Recipe resumedAtMost(OptionalLong step) {
+    ResumePlan plan = Objects.requireNonNull(resume, "resume");
+    return with(teacher, student, new ResumePlan(plan.directory(), plan.required(), step));
+  }
+
+  private Recipe with(
+      Teacher otherTeacher, Student otherStudent, @Nullable ResumePlan otherResume) {
+    return new Recipe(
+        otherTeacher,
+        otherStudent,
+        loss,
+        temperature,
+        rowTemperature,
+        layerMapping,
+        epochs,
+        steps,
+        batchSize,
+        gradientAccumulation,
+        gradientClipping,
+        optimizer,
+        learningRateSchedule,
+        seed,
+        device,
+        gradientNormSteps,
+        listeners,
+        validation,
+        evaluations,
+        earlyStopping,
+        checkpoints,
+        otherResume);
   }
 
   /** Returns what the student must say for the loss and the run's temperature. */
