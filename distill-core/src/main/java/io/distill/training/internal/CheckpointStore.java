@@ -221,7 +221,7 @@ public final class CheckpointStore implements AutoCloseable {
   }
 
   /** Compares all files of a checkpoint with its list of checksums; empty if it is whole. */
-  static Optional<String> damage(Path checkpoint) {
+  public static Optional<String> damage(Path checkpoint) {
     try {
       Path list = checkpoint.resolve(CHECKSUMS);
       if (!Files.isRegularFile(list, LinkOption.NOFOLLOW_LINKS)) {
