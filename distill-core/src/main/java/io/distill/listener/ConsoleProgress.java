@@ -277,7 +277,7 @@ public final class ConsoleProgress implements TrainingListener, AutoCloseable {
   private void tellEvaluation() {
     Evaluation last = evaluation;
     evaluation = null;
-    if (last != null && evaluationLines.take()) {
+    if (last != null && !last.metrics().isEmpty() && evaluationLines.take()) {
       say(
           "evaluation at step "
               + Figures.count(last.progress().step())

@@ -12,7 +12,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Instant;
-import java.time.temporal.ChronoUnit;
+import java.time.format.DateTimeFormatter;
+import java.time.format.DateTimeFormatterBuilder;
+import java.util.Locale;
 import java.util.Map;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -63,6 +65,9 @@ import org.slf4j.LoggerFactory;
 public final class JsonLinesMetrics implements TrainingListener, AutoCloseable {
 
   private static final Logger LOGGER = LoggerFactory.getLogger(JsonLinesMetrics.class);
+
+  private static final DateTimeFormatter TIME =
+      new DateTimeFormatterBuilder().appendInstant(3).toFormatter(Locale.ROOT);
 
   private final Path path;
   private final boolean replace;
@@ -297,8 +302,7 @@ public final class JsonLinesMetrics implements TrainingListener, AutoCloseable {
       JsonWriter json = new JsonWriter(text);
       json.beginObject();
       json.name("event").value(event);
-      // without rounding a whole second would have no fraction
-      json.name("time").value(time.truncatedTo(ChronoUnit.MILLIS).toString());
+      json.name("time").value(TIME.format(time));
       content.writeTo(json);
       json.endObject();
     } catch (IOException e) {

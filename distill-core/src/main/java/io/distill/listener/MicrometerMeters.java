@@ -69,9 +69,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class MicrometerMeters implements TrainingListener, AutoCloseable {
 
-  /** Tells whether a gauge shows our value. */
-  private static final double PROBE = Double.MIN_VALUE;
-
   private final MeterRegistry registry;
   private final Tags tags;
   private final boolean removedAtEnd;
@@ -266,18 +263,14 @@ public final class MicrometerMeters implements TrainingListener, AutoCloseable {
   }
 
   private Value gauge(String name, Tags all) {
+    // a registry keeps the gauge that came first, which shows an earlier run
+    registry.removeByPreFilterId(new Meter.Id(name, all, null, null, Meter.Type.GAUGE));
     Value value = new Value();
-    Gauge.Builder<Value> builder =
-        Gauge.builder(name, value, shown -> shown.now).tags(all).strongReference(true);
-    value.now = PROBE;
-    Gauge gauge = builder.register(registry);
-    if (gauge.value() != PROBE) {
-      // a registry keeps the gauge that came first, which shows an earlier run
-      registry.remove(gauge);
-      gauge = builder.register(registry);
-    }
-    value.now = Double.NaN;
-    registered.add(gauge);
+    registered.add(
+        Gauge.builder(name, value, shown -> shown.now)
+            .tags(all)
+            .strongReference(true)
+            .register(registry));
     return value;
   }
 
