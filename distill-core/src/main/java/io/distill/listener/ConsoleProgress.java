@@ -366,7 +366,10 @@ public final class ConsoleProgress implements TrainingListener, AutoCloseable {
     close();
   }
 
-  /** Takes the bar away, as the end of a run does. */
+  /**
+   * Takes the bar away, as the end of a run does. Only needed where the teacher failed before the
+   * run started, of which no listener is told.
+   */
   @Override
   public synchronized void close() {
     ProgressBar shown = bar;
@@ -436,12 +439,16 @@ public final class ConsoleProgress implements TrainingListener, AutoCloseable {
 
   private ProgressBar newBar(String task, long done, long total) {
     Drawing drawing = new Drawing(requireNonNull(columns));
-    return new ProgressBarBuilder()
+    ProgressBarBuilder builder = new ProgressBarBuilder();
+    if (run != null) {
+      // time passes on; but a teacher that failed is told to nobody, and its bar must not live on
+      builder.continuousUpdate();
+    }
+    return builder
         .setTaskName(name.isEmpty() ? task : name + " " + task)
         .setInitialMax(total)
         .startsFrom(done, Duration.ZERO)
         .setUpdateIntervalMillis(REDRAW_MILLIS)
-        .continuousUpdate()
         .setRenderer(drawing)
         .setConsumer(drawing.rows)
         .build();

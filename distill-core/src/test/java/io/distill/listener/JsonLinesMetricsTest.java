@@ -9,6 +9,7 @@ import com.google.gson.JsonParser;
 import com.google.gson.Strictness;
 import com.google.gson.stream.JsonReader;
 import io.distill.exception.DistillationException;
+import io.distill.schedule.Progress;
 import io.distill.training.Every;
 import io.distill.training.FloatRows;
 import io.distill.training.ResumableRun;
@@ -462,7 +463,7 @@ class JsonLinesMetricsTest {
   }
 
   @Test
-  void killedWriter_isReadable_afterEveryLine() throws IOException {
+  void line_isInTheFile_afterItsEvent() {
     JsonLinesMetrics metrics = listener();
     metrics.onRunStart(HandMade.start(0));
     for (int step = 1; step <= 4; step++) {
@@ -471,5 +472,61 @@ class JsonLinesMetricsTest {
       assertThat(lines()).hasSize(step + 1);
     }
     metrics.close();
+  }
+
+  /** Takes steps until it is killed. */
+  static final class Endless {
+    private static final long TOTAL = 100_000_000;
+
+    private Endless() {}
+
+    public static void main(String[] arguments) {
+      long first = Long.parseLong(arguments[1]);
+      JsonLinesMetrics metrics = JsonLinesMetrics.to(Path.of(arguments[0]));
+      metrics.onRunStart(new TrainingListener.RunStart(320, 2, TOTAL, first, 1234));
+      for (long step = first; step < TOTAL; step++) {
+        metrics.onStep(
+            new TrainingListener.Step(
+                new Progress(0, step, TOTAL, 1), 1, Map.of("a", 0.5), 1, 4, 1, Map.of(), 32));
+      }
+    }
+  }
+
+  @Test
+  void killedProcesses_leaveAFileThatGoesOn() throws Exception {
+    long first = 0;
+    for (int kill = 0; kill < 4; kill++) {
+      long size = Files.exists(file()) ? Files.size(file()) : 0;
+      Process process =
+          new ProcessBuilder(
+                  Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                  "-cp",
+                  System.getProperty("java.class.path"),
+                  Endless.class.getName(),
+                  file().toString(),
+                  Long.toString(first))
+              .redirectErrorStream(true)
+              .redirectOutput(directory.resolve("log").toFile())
+              .start();
+      while (process.isAlive() && (!Files.exists(file()) || Files.size(file()) < size + 200_000)) {
+        Thread.sleep(5);
+      }
+      process.destroyForcibly().waitFor();
+      listener().close();
+      List<Long> steps =
+          lines().stream()
+              .filter(line -> line.get("event").getAsString().equals("step"))
+              .map(line -> line.get("step").getAsLong())
+              .toList();
+      assertThat(steps).hasSizeGreaterThan((int) first);
+      for (int i = 0; i < steps.size(); i++) {
+        assertThat(steps.get(i)).isEqualTo(i + 1L);
+      }
+      first = steps.size() - 100;
+    }
+    assertThat(lines().stream().filter(line -> line.get("event").getAsString().equals("runStart")))
+        .extracting(line -> line.get("firstStep").getAsLong())
+        .hasSize(4)
+        .isSorted();
   }
 }
