@@ -35,13 +35,14 @@ import org.jspecify.annotations.Nullable;
  *   lr 2.90e-4  T 3.2  accuracy 0.9130  agreement 0.9420
  * }</pre>
  *
- * <p>Elsewhere (a file, a pipe, a build server, {@code TERM=dumb}) it prints plain lines instead, at
- * most one in {@link #DEFAULT_INTERVAL} about steps, and after the first 20 at most one a second
+ * <p>Elsewhere (a file, a pipe, a build server, {@code TERM=dumb}) it prints plain lines instead,
+ * at most one in {@link #DEFAULT_INTERVAL} about steps, and after the first 20 at most one a second
  * about epochs, evaluations and checkpoints each. No control characters are written there.
  *
- * <p>Several runs at the same time share a console if each has a listener of its own; {@link #named}
- * tells them apart. One listener may show several runs one after another. A run that goes on from a
- * checkpoint starts where it stopped. The environment variable {@code NO_COLOR} is respected.
+ * <p>Several runs at the same time share a console if each has a listener of its own; {@link
+ * #named} tells them apart. One listener may show several runs one after another. A run that goes
+ * on from a checkpoint starts where it stopped. The environment variable {@code NO_COLOR} is
+ * respected.
  */
 public final class ConsoleProgress implements TrainingListener, AutoCloseable {
 
@@ -158,8 +159,7 @@ public final class ConsoleProgress implements TrainingListener, AutoCloseable {
   public ConsoleProgress asBar(int width) {
     checkArgument(
         width >= FEWEST_COLUMNS, "width must be at least %s but was %s", FEWEST_COLUMNS, width);
-    return new ConsoleProgress(
-        out, () -> width, name, Duration.ofNanos(intervalNanos), nanoTime);
+    return new ConsoleProgress(out, () -> width, name, Duration.ofNanos(intervalNanos), nanoTime);
   }
 
   @Override

@@ -10,8 +10,8 @@ import java.util.List;
 import java.util.zip.CRC32C;
 
 /**
- * The bytes of TensorBoard's event files: {@code Event} messages of {@code event.proto}, each framed
- * as a TFRecord.
+ * The bytes of TensorBoard's event files: {@code Event} messages of {@code event.proto}, each
+ * framed as a TFRecord.
  *
  * <pre>{@code
  * uint64 length, uint32 crc(length), byte data[length], uint32 crc(data)      little-endian
@@ -107,9 +107,7 @@ final class EventRecords {
 
   static byte[] session(double wallTime, long step, Session status, String checkpoint) {
     int path =
-        checkpoint.isEmpty()
-            ? 0
-            : CodedOutputStream.computeStringSize(CHECKPOINT_PATH, checkpoint);
+        checkpoint.isEmpty() ? 0 : CodedOutputStream.computeStringSize(CHECKPOINT_PATH, checkpoint);
     int bytes = CodedOutputStream.computeEnumSize(STATUS, status.number) + path;
     return record(
         wallTime,

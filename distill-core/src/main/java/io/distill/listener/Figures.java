@@ -27,7 +27,9 @@ final class Figures {
       return Double.toString(value);
     }
     if (size < SMALL || size >= LARGE) {
-      return String.format(Locale.ROOT, "%.2e", value).replace("e+", "e").replaceFirst("e(-?)0", "e$1");
+      return String.format(Locale.ROOT, "%.2e", value)
+          .replace("e+", "e")
+          .replaceFirst("e(-?)0", "e$1");
     }
     return String.format(
         Locale.ROOT, size < ONE_DIGIT ? "%.4f" : size < MANY_DIGITS ? "%.2f" : "%.0f", value);

@@ -19,8 +19,8 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Keeps meters of a run in a Micrometer registry. Needs {@code io.micrometer:micrometer-core} on the
- * class path, which nothing else of the library does.
+ * Keeps meters of a run in a Micrometer registry. Needs {@code io.micrometer:micrometer-core} on
+ * the class path, which nothing else of the library does.
  *
  * <table>
  * <caption>Meters</caption>
@@ -62,10 +62,10 @@ import org.jspecify.annotations.Nullable;
  *     <td>runs broken off by an exception</td></tr>
  * </table>
  *
- * <p>A gauge is {@code NaN} where nothing is known. Counters and timers add up over runs; gauges show
- * the run that started last, and keep its last values unless {@link #removedAtEnd} is asked for. They
- * hold one number each and nothing of the run. Runs at the same time need a listener each, told
- * apart by a tag: {@code MicrometerMeters.in(registry).tagged("run", "a")}.
+ * <p>A gauge is {@code NaN} where nothing is known. Counters and timers add up over runs; gauges
+ * show the run that started last, and keep its last values unless {@link #removedAtEnd} is asked
+ * for. They hold one number each and nothing of the run. Runs at the same time need a listener
+ * each, told apart by a tag: {@code MicrometerMeters.in(registry).tagged("run", "a")}.
  */
 public final class MicrometerMeters implements TrainingListener, AutoCloseable {
 
@@ -87,8 +87,7 @@ public final class MicrometerMeters implements TrainingListener, AutoCloseable {
     private volatile double now = Double.NaN;
   }
 
-  MicrometerMeters(
-      MeterRegistry registry, Tags tags, boolean removedAtEnd, LongSupplier nanoTime) {
+  MicrometerMeters(MeterRegistry registry, Tags tags, boolean removedAtEnd, LongSupplier nanoTime) {
     this.registry = registry;
     this.tags = tags;
     this.removedAtEnd = removedAtEnd;

@@ -11,8 +11,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * An output that several runs share. Each of them may keep rows at its bottom; lines scroll by above
- * them.
+ * An output that several runs share. Each of them may keep rows at its bottom; lines scroll by
+ * above them.
  *
  * <p>The cursor rests on an empty row above the rows. So what others print meanwhile, such as a
  * logger, is never painted over: it takes the place of the empty row, and the next picture is drawn

@@ -39,9 +39,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p><b>Directories.</b> TensorBoard takes a directory for a run, so give each run its own; two at
  * the same time are refused. Each start of a run writes a new file. By TensorBoard's own rule a
- * {@code SessionLog} of status {@code START} hides what earlier files of the directory hold from its
- * step on: after a checkpoint the steps that come again, from the start everything. No file is ever
- * changed or deleted.
+ * {@code SessionLog} of status {@code START} hides what earlier files of the directory hold from
+ * its step on: after a checkpoint the steps that come again, from the start everything. No file is
+ * ever changed or deleted.
  *
  * <p>Each record is handed to the operating system at once and may be watched while the run goes
  * on. The file is open during a run and closed at its end; several runs may follow one another. A
@@ -75,8 +75,7 @@ public final class TensorBoardEvents implements TrainingListener, AutoCloseable 
   private long step;
   private long evaluated = -1;
 
-  TensorBoardEvents(
-      Path directory, Clock clock, LongSupplier nanoTime, GrowingFile.Opener opener) {
+  TensorBoardEvents(Path directory, Clock clock, LongSupplier nanoTime, GrowingFile.Opener opener) {
     this.directory = requireNonNull(directory, "directory");
     this.clock = clock;
     this.nanoTime = nanoTime;
@@ -209,10 +208,7 @@ public final class TensorBoardEvents implements TrainingListener, AutoCloseable 
     write(event.step(), scalars);
     write(
         EventRecords.session(
-            now(),
-            event.step(),
-            EventRecords.Session.CHECKPOINT,
-            event.directory().toString()));
+            now(), event.step(), EventRecords.Session.CHECKPOINT, event.directory().toString()));
     if (file != null) {
       file.sync();
     }
@@ -253,8 +249,7 @@ public final class TensorBoardEvents implements TrainingListener, AutoCloseable 
       Map<String, Double> values,
       String group,
       Map<String, String> tags) {
-    values.forEach(
-        (name, value) -> scalars.add(tags.computeIfAbsent(name, group::concat), value));
+    values.forEach((name, value) -> scalars.add(tags.computeIfAbsent(name, group::concat), value));
   }
 
   private void write(long step, EventRecords.Scalars scalars) {

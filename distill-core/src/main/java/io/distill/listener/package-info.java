@@ -1,5 +1,6 @@
 /**
- * Ready-made listeners: a run on the console, in a file of JSON lines, in TensorBoard, in Micrometer.
+ * Ready-made listeners: a run on the console, in a file of JSON lines, in TensorBoard, in
+ * Micrometer.
  *
  * <pre>{@code
  * Distiller.builder()
@@ -11,8 +12,8 @@
  * }</pre>
  *
  * <p>They cost microseconds a step. Those that write files refuse an unwritable path when they are
- * created; a disk that fills up later is logged once and never stops a run. Everywhere a step is the
- * number of optimizer steps taken, so the first is 1.
+ * created; a disk that fills up later is logged once and never stops a run. Everywhere a step is
+ * the number of optimizer steps taken, so the first is 1.
  */
 @NullMarked
 @CheckReturnValue

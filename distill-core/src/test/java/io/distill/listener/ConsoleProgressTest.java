@@ -56,7 +56,8 @@ class ConsoleProgressTest {
         i = terminal.write(written, i);
       }
       List<String> shown =
-          new ArrayList<>(terminal.rows.stream().map(each -> each.toString().stripTrailing()).toList());
+          new ArrayList<>(
+              terminal.rows.stream().map(each -> each.toString().stripTrailing()).toList());
       while (!shown.isEmpty() && shown.get(shown.size() - 1).isEmpty()) {
         shown.remove(shown.size() - 1);
       }
@@ -215,7 +216,9 @@ class ConsoleProgressTest {
   void bar_showsAll_andIsGoneAtTheEnd() throws InterruptedException {
     ConsoleProgress progress = bar();
     progress.onTeacherPass(new TrainingListener.TeacherPass(32, 320));
-    await(() -> Terminal.show(out.toString()).stream().anyMatch(row -> row.startsWith("teacher  10%")));
+    await(
+        () ->
+            Terminal.show(out.toString()).stream().anyMatch(row -> row.startsWith("teacher  10%")));
     progress.onRunStart(HandMade.start(0));
     for (int number = 1; number <= 5; number++) {
       nanos.passSeconds(2);
@@ -276,8 +279,14 @@ class ConsoleProgressTest {
     b.onRunStart(HandMade.start(0));
     a.onStep(HandMade.step(1));
     b.onStep(HandMade.step(2));
-    await(() -> Terminal.show(out.toString()).stream().anyMatch(row -> row.startsWith("b training  20%")));
-    await(() -> Terminal.show(out.toString()).stream().anyMatch(row -> row.startsWith("a training  10%")));
+    await(
+        () ->
+            Terminal.show(out.toString()).stream()
+                .anyMatch(row -> row.startsWith("b training  20%")));
+    await(
+        () ->
+            Terminal.show(out.toString()).stream()
+                .anyMatch(row -> row.startsWith("a training  10%")));
     out.append("a logger prints this\n");
     b.onEpoch(HandMade.epoch(1));
     List<String> shown = Terminal.show(out.toString());
@@ -326,8 +335,7 @@ class ConsoleProgressTest {
       assertThat(shown)
           .filteredOn(row -> row.startsWith(name))
           .extracting(row -> row.substring(4).replaceAll("[ :].*", ""))
-          .containsExactly(
-              "training", "epoch", "checkpoint", "epoch", "checkpoint", "completed");
+          .containsExactly("training", "epoch", "checkpoint", "epoch", "checkpoint", "completed");
     }
     assertThat(shown).hasSize(12);
   }
@@ -420,8 +428,16 @@ class ConsoleProgressTest {
 
   @ParameterizedTest(name = "{0}")
   @CsvSource({
-    "0, 0", "-0.0, 0", "0.43121, 0.4312", "12.3456, 12.35", "1234.4, 1234", "29400000, 2.94e7",
-    "0.00029, 2.90e-4", "-3e-12, -3.00e-12", "NaN, NaN", "Infinity, Infinity"
+    "0, 0",
+    "-0.0, 0",
+    "0.43121, 0.4312",
+    "12.3456, 12.35",
+    "1234.4, 1234",
+    "29400000, 2.94e7",
+    "0.00029, 2.90e-4",
+    "-3e-12, -3.00e-12",
+    "NaN, NaN",
+    "Infinity, Infinity"
   })
   void values_areShort(double value, String text) {
     assertThat(Figures.value(value)).isEqualTo(text);

@@ -20,7 +20,9 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import org.slf4j.LoggerFactory;
 
-/** Events of a run of 10 steps in 2 epochs that never was, and what else tests of listeners need. */
+/**
+ * Events of a run of 10 steps in 2 epochs that never was, and what else tests of listeners need.
+ */
 final class HandMade {
 
   static final Instant NOON = Instant.parse("2026-03-01T12:00:00Z");

@@ -57,7 +57,8 @@ class JsonLinesMetricsTest {
   private static List<JsonObject> lines(Path file) {
     try {
       String text = Files.readString(file);
-      assertThat(text).satisfiesAnyOf(t -> assertThat(t).isEmpty(), t -> assertThat(t).endsWith("\n"));
+      assertThat(text)
+          .satisfiesAnyOf(t -> assertThat(t).isEmpty(), t -> assertThat(t).endsWith("\n"));
       List<JsonObject> lines = new ArrayList<>();
       for (String line : text.lines().toList()) {
         JsonReader reader = new JsonReader(new StringReader(line));
@@ -108,21 +109,33 @@ class JsonLinesMetricsTest {
     String time = "\"time\":\"2026-03-01T12:00:00.000Z\",";
     assertThat(Files.readString(file()).lines())
         .containsExactly(
-            "{\"event\":\"runStart\"," + time + "\"firstStep\":0,\"rows\":320,\"epochs\":2,"
+            "{\"event\":\"runStart\","
+                + time
+                + "\"firstStep\":0,\"rows\":320,\"epochs\":2,"
                 + "\"totalSteps\":10,\"studentParameters\":1234}",
             "{\"event\":\"teacherPass\"," + time + "\"rowsDone\":320,\"rows\":320}",
-            "{\"event\":\"step\"," + time + "\"step\":5,\"epoch\":1,\"loss\":1.25,"
+            "{\"event\":\"step\","
+                + time
+                + "\"step\":5,\"epoch\":1,\"loss\":1.25,"
                 + "\"terms\":{\"softTargets\":1.5},\"learningRate\":0.001,\"temperature\":4.0,"
                 + "\"gradientNorm\":0.7,\"gradientNorms\":{\"softTargets\":0.25},\"rows\":32,"
                 + "\"rowsPerSecond\":64.0}",
-            "{\"event\":\"evaluation\"," + time + "\"step\":5,\"metrics\":{\"accuracy\":0.3125},"
+            "{\"event\":\"evaluation\","
+                + time
+                + "\"step\":5,\"metrics\":{\"accuracy\":0.3125},"
                 + "\"best\":true,\"seconds\":0.25}",
-            "{\"event\":\"epoch\"," + time + "\"step\":5,\"epoch\":1,\"epochs\":2,\"loss\":0.75,"
+            "{\"event\":\"epoch\","
+                + time
+                + "\"step\":5,\"epoch\":1,\"epochs\":2,\"loss\":0.75,"
                 + "\"terms\":{\"softTargets\":0.5},\"learningRate\":0.01,\"temperature\":4.0,"
                 + "\"metrics\":{\"accuracy\":0.625},\"seconds\":3.5}",
-            "{\"event\":\"checkpoint\"," + time + "\"step\":5,\"directory\":\"a \\\"b\\\"\","
+            "{\"event\":\"checkpoint\","
+                + time
+                + "\"step\":5,\"directory\":\"a \\\"b\\\"\","
                 + "\"bytes\":5000000000,\"seconds\":0.5}",
-            "{\"event\":\"runEnd\"," + time + "\"step\":10,\"seconds\":12.5,"
+            "{\"event\":\"runEnd\","
+                + time
+                + "\"step\":10,\"seconds\":12.5,"
                 + "\"teacherSeconds\":2.5,\"reason\":\"EARLY_STOPPED\"}");
   }
 
@@ -180,8 +193,19 @@ class JsonLinesMetricsTest {
     assertThat(lines)
         .extracting(line -> line.get("event").getAsString())
         .containsExactly(
-            "runStart", "teacherPass", "step", "step", "step", "evaluation", "epoch", "step",
-            "step", "step", "evaluation", "epoch", "runEnd");
+            "runStart",
+            "teacherPass",
+            "step",
+            "step",
+            "step",
+            "evaluation",
+            "epoch",
+            "step",
+            "step",
+            "step",
+            "evaluation",
+            "epoch",
+            "runEnd");
     for (TrainingListener.Step step : events.steps) {
       JsonObject line =
           lines.stream()
@@ -218,8 +242,17 @@ class JsonLinesMetricsTest {
     metrics.close();
     assertThat(events())
         .containsExactly(
-            "runStart", "step 1", "step 2", "step 3", "step 4", "step 5", "evaluation 5",
-            "epoch 5", "checkpoint 5", "runStart", "step 6");
+            "runStart",
+            "step 1",
+            "step 2",
+            "step 3",
+            "step 4",
+            "step 5",
+            "evaluation 5",
+            "epoch 5",
+            "checkpoint 5",
+            "runStart",
+            "step 6");
   }
 
   @Test
@@ -242,10 +275,28 @@ class JsonLinesMetricsTest {
     resumed.onRunEnd(HandMade.end());
     List<String> second =
         List.of(
-            "runStart", "teacherPass", "step 1", "step 2", "step 3", "step 4", "step 5",
-            "evaluation 5", "epoch 5", "checkpoint 5", "runStart", "teacherPass", "step 6",
-            "runStart", "step 7", "step 8", "step 9", "step 10", "evaluation 10", "epoch 10",
-            "checkpoint 10", "runEnd 10");
+            "runStart",
+            "teacherPass",
+            "step 1",
+            "step 2",
+            "step 3",
+            "step 4",
+            "step 5",
+            "evaluation 5",
+            "epoch 5",
+            "checkpoint 5",
+            "runStart",
+            "teacherPass",
+            "step 6",
+            "runStart",
+            "step 7",
+            "step 8",
+            "step 9",
+            "step 10",
+            "evaluation 10",
+            "epoch 10",
+            "checkpoint 10",
+            "runEnd 10");
     assertThat(before).isEqualTo(33);
     // the run before is left alone
     assertThat(events().get(18)).isEqualTo("runEnd 10");
@@ -415,9 +466,7 @@ class JsonLinesMetricsTest {
     assertThatExceptionOfType(DistillationException.class)
         .isThrownBy(() -> JsonLinesMetrics.replacing(directory))
         .withMessage(
-            "metrics file must be a regular file but was "
-                + directory
-                + "; choose another path");
+            "metrics file must be a regular file but was " + directory + "; choose another path");
     assertThatNullPointerException().isThrownBy(() -> JsonLinesMetrics.to(null));
   }
 

@@ -105,11 +105,23 @@ class MicrometerMetersTest {
     assertThat(registry.getMeters())
         .extracting(meter -> meter.getId().getName())
         .containsOnly(
-            "distill.loss", "distill.loss.term", "distill.learning.rate", "distill.temperature",
-            "distill.gradient.norm", "distill.gradient.norm.term", "distill.progress",
-            "distill.validation", "distill.steps", "distill.rows", "distill.teacher.rows",
-            "distill.step", "distill.evaluation", "distill.checkpoint", "distill.teacher",
-            "distill.run", "distill.failures");
+            "distill.loss",
+            "distill.loss.term",
+            "distill.learning.rate",
+            "distill.temperature",
+            "distill.gradient.norm",
+            "distill.gradient.norm.term",
+            "distill.progress",
+            "distill.validation",
+            "distill.steps",
+            "distill.rows",
+            "distill.teacher.rows",
+            "distill.step",
+            "distill.evaluation",
+            "distill.checkpoint",
+            "distill.teacher",
+            "distill.run",
+            "distill.failures");
   }
 
   @Test
@@ -150,6 +162,7 @@ class MicrometerMetersTest {
     HandMade.wholeRun(meters);
     meters.onRunStart(HandMade.start(0));
     assertThat(gauge("distill.loss.term", "term", "hardLabels")).isNaN();
+    assertThat(gauge("distill.loss")).isNaN();
     meters.onStep(HandMade.step(2));
     assertThat(gauge("distill.loss.term", "term", "hardLabels")).isEqualTo(1);
   }
@@ -188,7 +201,10 @@ class MicrometerMetersTest {
 
   @Test
   void filtersAndCommonTags_areRespected() {
-    registry.config().commonTags("host", "x").meterFilter(MeterFilter.denyNameStartsWith("distill.temperature"));
+    registry
+        .config()
+        .commonTags("host", "x")
+        .meterFilter(MeterFilter.denyNameStartsWith("distill.temperature"));
     HandMade.wholeRun(listener());
     HandMade.wholeRun(listener());
     assertThat(gauge("distill.loss", "host", "x")).isEqualTo(0.15);

@@ -200,8 +200,7 @@ class TensorBoardEventsTest {
             Map.entry("checkpoint/bytes", 5000f), Map.entry("checkpoint/seconds", 0.5f));
     assertThat(read.get(6)).isEqualTo(new Event(noon, 5, "", 3, Map.of()));
     assertThat(read.get(7).scalars())
-        .containsExactly(
-            Map.entry("run/seconds", 12.5f), Map.entry("run/teacherSeconds", 2.5f));
+        .containsExactly(Map.entry("run/seconds", 12.5f), Map.entry("run/teacherSeconds", 2.5f));
     assertThat(read.get(8)).isEqualTo(new Event(noon, 10, "", 2, Map.of()));
     assertThat(read).hasSize(9);
   }
