@@ -571,7 +571,7 @@ class JsonLinesMetricsTest {
       for (int i = 0; i < steps.size(); i++) {
         assertThat(steps.get(i)).isEqualTo(i + 1L);
       }
-      first = steps.size() - 100;
+      first = steps.size() - 100L;
     }
     assertThat(lines().stream().filter(line -> line.get("event").getAsString().equals("runStart")))
         .extracting(line -> line.get("firstStep").getAsLong())
