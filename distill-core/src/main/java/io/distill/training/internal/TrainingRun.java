@@ -12,6 +12,7 @@ import io.distill.huggingface.SafeTensors;
 import io.distill.internal.NativeEngine;
 import io.distill.loss.LossTerm;
 import io.distill.model.DeployableModel;
+import io.distill.provenance.RecipeDescription;
 import io.distill.schedule.Progress;
 import io.distill.teacher.TeacherSetup;
 import io.distill.torchscript.HostTensor;
@@ -52,6 +53,7 @@ final class TrainingRun implements AutoCloseable {
 
   private final Recipe recipe;
   private final DistillationDataset dataset;
+  private final RecipeDescription description;
   private final Events events;
   private final List<LossTerm> terms;
   private final long opened = System.nanoTime();
@@ -100,6 +102,8 @@ final class TrainingRun implements AutoCloseable {
       CheckpointPlan plan = recipe.checkpoints();
       // before anything is loaded: a directory that cannot be used is a cheap thing to find out
       checkpoints = plan == null ? null : own(CheckpointStore.open(plan.directory()));
+      // before the first step: a DJL model that is trained in place is another one afterwards
+      description = RecipeDescriber.describe(recipe, dataset);
       @Nullable Resumed resumed = resumed();
       cleared = PreFlight.check(recipe, dataset);
       DeployableModel student = cleared.student();
@@ -385,8 +389,7 @@ final class TrainingRun implements AutoCloseable {
             best == null ? 0 : best.withoutImprovement(),
             earlyStopped);
     Files.writeString(
-        directory.resolve(CheckpointStore.MANIFEST),
-        state.toJson(RecipeDescription.of(recipe, dataset)));
+        directory.resolve(CheckpointStore.MANIFEST), state.toJson(description.json()));
   }
 
   private static Map<String, HostTensor> host(Map<String, NDArray> arrays) {
@@ -414,8 +417,7 @@ final class TrainingRun implements AutoCloseable {
       return null;
     }
     RunState.Manifest manifest = RunState.read(found.path().resolve(CheckpointStore.MANIFEST));
-    List<String> differences =
-        RecipeDescription.differences(manifest.recipe(), RecipeDescription.of(recipe, dataset));
+    List<String> differences = RecipeDescription.of(manifest.recipe()).differences(description);
     if (!differences.isEmpty()) {
       throw new DistillationException(
           "resumed run must have the recipe and data of checkpoint "
