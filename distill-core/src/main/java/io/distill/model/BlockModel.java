@@ -262,6 +262,12 @@ public final class BlockModel implements SignalModel {
    * @return a SHA-256 digest in hexadecimal
    */
   public static String fingerprint(Model model) {
+    if (model.getBlock() instanceof PtSymbolBlock block) {
+      JniUtils.enableInferenceMode(block);
+      return Weights.digest(
+          block.getParameters().values().stream().map(Parameter::getArray).toList(),
+          out -> JniUtils.writeModule(block, out, false));
+    }
     Map<String, NDArray> arrays = new LinkedHashMap<>();
     for (Pair<String, Parameter> parameter : model.getBlock().getParameters()) {
       arrays.put(parameter.getKey(), parameter.getValue().getArray());

@@ -55,8 +55,8 @@ final class Weights {
 
   /**
    * Digests a TorchScript module in inference mode as it is written: code, parameters, and buffers
-   * that cannot be seen one by one. Whether a parameter is trained is written, too, but says nothing
-   * about answers.
+   * that cannot be seen one by one. Whether a parameter is trained is written, too, but says
+   * nothing about answers.
    */
   static String digest(Collection<NDArray> parameters, Consumer<OutputStream> writer) {
     List<NDArray> trained = parameters.stream().filter(NDArray::hasGradient).toList();

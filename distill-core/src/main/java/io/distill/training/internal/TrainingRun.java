@@ -70,7 +70,7 @@ final class TrainingRun implements AutoCloseable {
   private final @Nullable ValidationSet validation;
   private final @Nullable BestStudent best;
   private final @Nullable CheckpointStore checkpoints;
-  private final @Nullable RecipeDescription description;
+  private final RecipeDescription description;
   private final LengthGroupedSampler sampler;
   private final int stepsPerEpoch;
   private final long totalSteps;
@@ -102,10 +102,8 @@ final class TrainingRun implements AutoCloseable {
     boolean complete = false;
     try {
       CheckpointPlan plan = recipe.checkpoints();
-      description =
-          plan == null && recipe.resume() == null
-              ? null
-              : RecipeDescriber.describe(recipe, dataset);
+      // before the first step: a DJL model that is trained in place is another one afterwards
+      description = RecipeDescriber.describe(recipe, dataset);
       // before anything is loaded: a directory that cannot be used is a cheap thing to find out
       checkpoints = plan == null ? null : own(CheckpointStore.open(plan.directory()));
       @Nullable Resumed resumed = resumed();
@@ -392,8 +390,7 @@ final class TrainingRun implements AutoCloseable {
             best == null ? null : best.best(),
             best == null ? 0 : best.withoutImprovement(),
             earlyStopped);
-    AtomicFiles.write(
-        directory.resolve(CheckpointStore.MANIFEST), state.toJson(requireNonNull(description)));
+    AtomicFiles.write(directory.resolve(CheckpointStore.MANIFEST), state.toJson(description));
   }
 
   private static Map<String, HostTensor> host(Map<String, NDArray> arrays) {
@@ -422,7 +419,7 @@ final class TrainingRun implements AutoCloseable {
     }
     RunState.Manifest manifest = RunState.read(found.path().resolve(CheckpointStore.MANIFEST));
     List<String> differences =
-        withoutWeights(manifest.recipe()).differences(withoutWeights(requireNonNull(description)));
+        withoutWeights(manifest.recipe()).differences(withoutWeights(description));
     if (!differences.isEmpty()) {
       throw new DistillationException(
           "resumed run must have the recipe and data of checkpoint "
