@@ -5,6 +5,7 @@ import com.google.common.hash.Hashing;
 import com.google.common.hash.HashingInputStream;
 import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
+import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -153,7 +154,7 @@ public final class CheckpointStore implements AutoCloseable {
     for (Map.Entry<String, Path> file : files(checkpoint).entrySet()) {
       lines.append(digest(file.getValue())).append("  ").append(file.getKey()).append('\n');
     }
-    Files.writeString(checkpoint.resolve(CHECKSUMS), lines, StandardCharsets.UTF_8);
+    AtomicFiles.write(checkpoint.resolve(CHECKSUMS), lines.toString());
   }
 
   /** Returns all files below a directory but the list itself, by relative name. */
@@ -172,7 +173,8 @@ public final class CheckpointStore implements AutoCloseable {
   }
 
   private static HashCode digest(Path file) throws IOException {
-    try (InputStream in = Files.newInputStream(file, LinkOption.NOFOLLOW_LINKS);
+    // not a channel, which an interrupt of the thread would close
+    try (InputStream in = new FileInputStream(file.toFile());
         HashingInputStream hashing = new HashingInputStream(Hashing.sha256(), in)) {
       hashing.transferTo(OutputStream.nullOutputStream());
       return hashing.hash();
@@ -233,7 +235,7 @@ public final class CheckpointStore implements AutoCloseable {
   }
 
   /** Compares all files of a checkpoint with its list of checksums; empty if it is whole. */
-  static Optional<String> damage(Path checkpoint) {
+  public static Optional<String> damage(Path checkpoint) {
     try {
       Path list = checkpoint.resolve(CHECKSUMS);
       if (!Files.isRegularFile(list, LinkOption.NOFOLLOW_LINKS)) {
