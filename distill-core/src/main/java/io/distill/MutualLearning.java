@@ -12,6 +12,7 @@ import io.distill.student.Student;
 import io.distill.student.StudentSetup;
 import io.distill.teacher.Teacher;
 import io.distill.training.internal.FinishedRun;
+import io.distill.training.internal.OpenStudent;
 import io.distill.training.internal.Recipe;
 import io.distill.training.internal.StopSignal;
 import io.distill.training.internal.TrainingLoop;
@@ -190,20 +191,7 @@ public final class MutualLearning {
               part.device());
       DeployableModel model = part.student().open(setup);
       peers.get(i).become(model);
-      parts.set(i, part.withStudent(new Opened(part.student(), model)));
-    }
-  }
-
-  /** A student whose model is open already. */
-  private record Opened(Student inside, DeployableModel model) implements Student {
-    @Override
-    public DeployableModel open(StudentSetup setup) {
-      return model;
-    }
-
-    @Override
-    public String toString() {
-      return inside.toString();
+      parts.set(i, part.withStudent(new OpenStudent(part.student(), model)));
     }
   }
 }

@@ -391,26 +391,27 @@ class MutualLearningTest {
     }
   }
 
+  private static final long NEVER = -1;
+
   private static final class Crash extends RuntimeException {
     private static final long serialVersionUID = 1L;
   }
 
-  /** Breaks off in the middle of a step, as if the process had died there. */
+  /**
+   * Breaks off in the middle of a step, as if the process had died there. Whether it does is
+   * nothing that two recipes differ in: they are compared at other steps.
+   */
   private static LearningRateSchedule crashingAt(long step) {
-    return new LearningRateSchedule() {
-      @Override
-      public double factor(Progress progress) {
-        if (progress.step() == step) {
-          throw new Crash();
-        }
-        return 1;
+    return (Progress progress) -> {
+      if (progress.step() == step) {
+        throw new Crash();
       }
-
-      @Override
-      public String toString() {
-        return "constant";
-      }
+      return 1;
     };
+  }
+
+  private static LearningRateSchedule steady() {
+    return crashingAt(NEVER);
   }
 
   @ParameterizedTest(name = "student {0} crashes at step 7")
@@ -429,11 +430,11 @@ class MutualLearningTest {
                         peer ->
                             encoder(peer)
                                 .checkpoint(a, Every.steps(2))
-                                .learningRateSchedule(crashingAt(crashing == 1 ? 7 : 99)),
+                                .learningRateSchedule(crashingAt(crashing == 1 ? 7 : NEVER)),
                         peer ->
                             bag(peer)
                                 .checkpoint(b, Every.steps(3))
-                                .learningRateSchedule(crashingAt(crashing == 2 ? 7 : 99)))
+                                .learningRateSchedule(crashingAt(crashing == 2 ? 7 : NEVER)))
                     .fit(TEXTS))
         .isInstanceOf(Crash.class);
     // whenever one of them is due, both are kept: 2, 3, 4, 6, of which the newest three stay; a
@@ -443,8 +444,16 @@ class MutualLearningTest {
     assertThat(steps(b)).containsExactly(6, 4, 3);
     try (DistillationResults results =
         MutualLearning.of(
-                peer -> encoder(peer).checkpoint(a, Every.steps(2)).resumeFrom(a),
-                peer -> bag(peer).checkpoint(b, Every.steps(3)).resumeFrom(b))
+                peer ->
+                    encoder(peer)
+                        .checkpoint(a, Every.steps(2))
+                        .learningRateSchedule(steady())
+                        .resumeFrom(a),
+                peer ->
+                    bag(peer)
+                        .checkpoint(b, Every.steps(3))
+                        .learningRateSchedule(steady())
+                        .resumeFrom(b))
             .fit(TEXTS)) {
       assertSame(weights(results), whole);
     }
@@ -454,6 +463,48 @@ class MutualLearningTest {
     return io.distill.training.internal.CheckpointStore.list(directory).stream()
         .mapToLong(io.distill.training.internal.CheckpointStore.Found::step)
         .toArray();
+  }
+
+  @Test
+  void resumedGroup_forgetsWhatIsNewerThanWhereItGoesOn(@TempDir Path directory) {
+    Path a = directory.resolve("a");
+    Path b = directory.resolve("b");
+    Function<Teacher, Distiller.Builder> first =
+        peer -> recipe(peer, TinyRuns.perceptron()).learningRateSchedule(steady());
+    Function<Teacher, Distiller.Builder> second = peer -> recipe(peer, TinyRuns.perceptron());
+    assertThatThrownBy(
+            () ->
+                MutualLearning.of(
+                        peer -> first.apply(peer).checkpoint(a, Every.steps(2)),
+                        peer ->
+                            second
+                                .apply(peer)
+                                .checkpoint(b, Every.steps(2))
+                                .learningRateSchedule(crashingAt(7)))
+                    .fit(DATA))
+        .isInstanceOf(Crash.class);
+    assertThat(steps(a)).containsExactly(8, 6, 4);
+    Thread trainer = Thread.currentThread();
+    MutualLearning.of(
+            peer ->
+                first
+                    .apply(peer)
+                    .checkpoint(a, Every.steps(1))
+                    .keepCheckpoints(1)
+                    .resumeFrom(a)
+                    .listener(TinyRuns.onStep(step -> trainer.interrupt())),
+            peer ->
+                second
+                    .apply(peer)
+                    .checkpoint(b, Every.steps(1))
+                    .keepCheckpoints(1)
+                    .resumeFrom(b)
+                    .learningRateSchedule(steady()))
+        .fit(DATA)
+        .close();
+    assertThat(Thread.interrupted()).isTrue();
+    assertThat(steps(a)).containsExactly(7);
+    assertThat(steps(b)).containsExactly(7);
   }
 
   @Test
@@ -484,7 +535,8 @@ class MutualLearningTest {
     assertThat(steps(b)[0]).isEqualTo(12);
     try (DistillationResults results =
         MutualLearning.of(
-                peer -> shorter.apply(peer).resumeFrom(a), peer -> longer.apply(peer).resumeFrom(b))
+                peer -> shorter.apply(peer).resumeFrom(a),
+                peer -> longer.apply(peer).learningRateSchedule(steady()).resumeFrom(b))
             .fit(DATA)) {
       assertSame(weights(results), whole);
       assertThat(results.all().get(1).steps()).isEqualTo(18);

@@ -21,6 +21,7 @@ import io.distill.exception.DistillationException;
 import io.distill.internal.NativeEngine;
 import io.distill.model.DeployableModel;
 import io.distill.model.RowSignals;
+import io.distill.provenance.RecipePart;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import java.nio.charset.StandardCharsets;
@@ -75,7 +76,7 @@ import java.util.Set;
  * @see <a href="https://doi.org/10.1145/3097983.3098135">You et al., Learning from Multiple Teacher
  *     Networks, 2017</a>
  */
-public final class EnsembleTeacher implements Teacher {
+public final class EnsembleTeacher implements Teacher, RecipePart {
 
   /** How far the sum of weights may be from 1. */
   private static final double WEIGHT_TOLERANCE = 1e-6;
@@ -502,6 +503,28 @@ public final class EnsembleTeacher implements Teacher {
     return Optional.of(hasher.hash().toString());
   }
 
+  /**
+   * What an ensemble is.
+   *
+   * @param members of each member its fingerprint, else its description, else its class
+   */
+  private record Settings(
+      String combination,
+      String labels,
+      int featuresFrom,
+      boolean concatenated,
+      List<Object> members) {}
+
+  @Override
+  public Record description() {
+    List<Object> each = new ArrayList<>();
+    for (Teacher member : members) {
+      Object part = member instanceof RecipePart ? member : member.getClass().getName();
+      each.add(member.fingerprint().map(Object.class::cast).orElse(part));
+    }
+    return new Settings(how(), labels.fingerprint(), features, concatenated, each);
+  }
+
   private static void put(Hasher hasher, String text) {
     byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
     hasher.putInt(bytes.length).putBytes(bytes);
@@ -755,19 +778,20 @@ public final class EnsembleTeacher implements Teacher {
 
   @Override
   public String toString() {
-    String how =
-        combination.ofLogits()
-            ? "meanOfLogits"
-            : "meanOfProbabilities"
-                + (combination.temperature == 1 ? "" : "(" + combination.temperature + ")");
-    return "ensemble("
-        + members.size()
-        + " members, "
-        + how
+    return "ensemble(" + members.size() + " members, " + how() + ")";
+  }
+
+  private String how() {
+    String mean =
+        combination.temperature == 1
+            ? "meanOfProbabilities"
+            : combination.ofLogits()
+                ? "meanOfLogits"
+                : "meanOfProbabilities(" + combination.temperature + ")";
+    return mean
         + ", "
         + (combination.byConfidence
             ? labels.any() ? "byConfidence(labels)" : "byConfidence"
-            : "weights=" + combination.weights)
-        + ")";
+            : "weights=" + combination.weights);
   }
 }

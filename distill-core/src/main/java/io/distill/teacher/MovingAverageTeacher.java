@@ -6,6 +6,7 @@ import com.google.common.collect.ImmutableSet;
 import io.distill.data.Batch;
 import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
+import io.distill.provenance.RecipePart;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import java.util.Optional;
@@ -32,7 +33,7 @@ import java.util.Set;
  * @see <a href="https://arxiv.org/abs/1703.01780">Tarvainen and Valpola, Mean teachers are better
  *     role models, 2017</a>
  */
-public final class MovingAverageTeacher implements Teacher {
+public final class MovingAverageTeacher implements Teacher, RecipePart {
 
   private final double decay;
   private final boolean warmUp;
@@ -96,6 +97,11 @@ public final class MovingAverageTeacher implements Teacher {
   @Override
   public boolean changes() {
     return true;
+  }
+
+  @Override
+  public Record description() {
+    return new RunningAverage.Settings(decay, warmUp);
   }
 
   @Override

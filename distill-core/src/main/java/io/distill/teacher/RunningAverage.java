@@ -10,6 +10,7 @@ import io.distill.data.Batch;
 import io.distill.data.Tokenizer;
 import io.distill.internal.NativeEngine;
 import io.distill.model.DeployableModel;
+import io.distill.provenance.RecipePart;
 import io.distill.signal.LogitFactors;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
@@ -33,7 +34,7 @@ import org.jspecify.annotations.Nullable;
  * whatever is no parameter is up to date. A run asks its teacher before the student's forward pass
  * and never during a backward pass, so no graph of gradients sees the change.
  */
-final class RunningAverage implements Teacher, StudentFollower {
+final class RunningAverage implements Teacher, StudentFollower, RecipePart {
 
   private static final double WARM_UP = 10;
 
@@ -158,6 +159,14 @@ final class RunningAverage implements Teacher, StudentFollower {
       manager.close();
       module.close();
     }
+  }
+
+  /** What an average is, whoever it follows. */
+  record Settings(double decay, boolean warmUp) {}
+
+  @Override
+  public Record description() {
+    return new Settings(decay, warmUp);
   }
 
   @Override

@@ -1,6 +1,7 @@
 package io.distill.training;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.djl.Device;
 import ai.djl.Model;
@@ -14,6 +15,7 @@ import io.distill.DistillationResult;
 import io.distill.Distiller;
 import io.distill.data.TextDataset;
 import io.distill.evaluation.Evaluation;
+import io.distill.exception.DistillationException;
 import io.distill.internal.NativeEngine;
 import io.distill.student.Student;
 import io.distill.teacher.Teacher;
@@ -151,6 +153,12 @@ class MovingAverageTest {
         .close();
     assertThat(Thread.interrupted()).isTrue();
     assertThat(directory.resolve("checkpoint-000000000005/teacher.safetensors")).exists();
+    for (Teacher other :
+        List.of(Teacher.movingAverage(0.8), Teacher.movingAverage(0.9).withoutWarmUp())) {
+      assertThatThrownBy(() -> recipe(other).resumeFrom(directory).fit(TEXTS))
+          .isInstanceOf(DistillationException.class)
+          .hasMessageContaining("teacher");
+    }
     assertSame(TinyRuns.train(recipe(teacher).resumeFrom(directory), TEXTS), whole);
   }
 
@@ -162,7 +170,12 @@ class MovingAverageTest {
       Map<String, float[]> whole = TinyRuns.train(recipe(both), TEXTS);
       assertThat(same(TinyRuns.train(recipe(Teacher.movingAverage(0.9)), TEXTS), whole)).isFalse();
       recipe(both).checkpoint(directory, Every.epochs(1)).fit(TEXTS).close();
-      assertThat(directory.resolve("checkpoint-000000000008/teacher.safetensors")).exists();
+      assertThat(directory.resolve("checkpoint-000000000012/teacher.safetensors")).exists();
+      Teacher other =
+          Teacher.ensemble(Teacher.movingAverage(0.5), Teacher.of(plain.student())).byConfidence();
+      assertThatThrownBy(() -> recipe(other).resumeFrom(directory).fit(TEXTS))
+          .isInstanceOf(DistillationException.class)
+          .hasMessageContaining("decay");
     }
   }
 

@@ -20,6 +20,7 @@ import io.distill.signal.SignalWidths;
 import io.distill.signal.Signals;
 import io.distill.student.Student;
 import io.distill.student.StudentSetup;
+import io.distill.teacher.EnsembleTeacher;
 import io.distill.teacher.ModelTeacher;
 import io.distill.teacher.StudentFollower;
 import io.distill.teacher.Teacher;
@@ -236,7 +237,9 @@ final class PreFlight {
               + (missing.contains(SignalKind.LOGITS)
                       && teacher.provides().contains(SignalKind.EMBEDDING)
                   ? "; give it a classifier with withClassifier(...), or use another loss"
-                  : "; use another teacher or another loss"));
+                  : teacher instanceof EnsembleTeacher && !missing.contains(SignalKind.LOGITS)
+                      ? "; call featuresFrom(member) on the ensemble, or use another loss"
+                      : "; use another teacher or another loss"));
     }
     if (teacher instanceof ModelTeacher local) {
       checkVocabulary("teacher", local.model());
