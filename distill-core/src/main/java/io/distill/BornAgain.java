@@ -10,7 +10,6 @@ import io.distill.teacher.Teacher;
 import io.distill.training.EarlyStopping;
 import io.distill.training.TrainingListener;
 import io.distill.training.TrainingListener.EndReason;
-import io.distill.training.internal.Recipe;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
@@ -138,7 +137,8 @@ public final class BornAgain {
           return new DistillationResults(results);
         }
         if (earlyStopping != null) {
-          double value = reached(result, distiller.recipe(), earlyStopping.metric());
+          double value =
+              reached(result.history(), distiller.recipe().earlyStopping(), earlyStopping.metric());
           if (earlyStopping.improves(value, best)) {
             best = value;
             bestGeneration = number;
@@ -161,12 +161,16 @@ public final class BornAgain {
     }
   }
 
-  /** Returns what the student of a result reached, by the history of its run. */
-  private static double reached(DistillationResult result, Recipe recipe, String metric) {
-    EarlyStopping own = recipe.earlyStopping();
+  /**
+   * Returns what the student of a result reached, by the history of its run.
+   *
+   * @param own the early stopping of the run, if it had one
+   */
+  static double reached(
+      List<TrainingListener.Epoch> history, @Nullable EarlyStopping own, String metric) {
     Double value = null;
     double best = Double.NaN;
-    for (TrainingListener.Epoch epoch : result.history()) {
+    for (TrainingListener.Epoch epoch : history) {
       Double here = metric(epoch, metric);
       if (own == null) {
         value = here == null ? value : here;

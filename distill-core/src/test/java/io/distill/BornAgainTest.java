@@ -199,50 +199,30 @@ class BornAgainTest {
     return model.model().parameters().values().stream().allMatch(array -> array.isReleased());
   }
 
-  @Test
-  void generationThatStoppedEarlyItself_countsWithItsBestStudent() {
-    // the labels are not what the teacher says: accuracy falls while the student learns
-    int[] wrong = new int[40];
-    for (int row = 0; row < wrong.length; row++) {
-      wrong[row] = (DATA.label(row) + 1) % 3;
-    }
-    FloatRows validation = DATA.withLabels(wrong);
-    try (DistillationResults results =
-        BornAgain.from(RuleTeacher.echo())
-            .generation(
-                t ->
-                    Distiller.builder()
-                        .teacher(t)
-                        .student(TinyRuns.perceptron())
-                        .loss(TinyRuns.divergence())
-                        .optimizer(Optimizer.adamW().withLearningRate(0.05))
-                        .validation(validation)
-                        .earlyStopping(EarlyStopping.minimising("accuracy").patience(100))
-                        .epochs(8))
-            .generations(3)
-            .earlyStopping(EarlyStopping.maximising("kl").patience(3))
-            .fit(DATA)) {
-      // by their last epochs or by their best, the generations compare differently; the value of
-      // the best trial is the one that the student of the result has
-      double best = Double.NaN;
-      int kept = 0;
-      for (int i = 0; i < results.all().size(); i++) {
-        double value = ofBestTrial(results.all().get(i).history());
-        if (!(value <= best)) {
-          best = value;
-          kept = i + 1;
-        }
-      }
-      assertThat(results.all()).hasSize(kept);
-    }
+  private static TrainingListener.Epoch epoch(double loss, Map<String, Double> metrics) {
+    return new TrainingListener.Epoch(1, 9, loss, Map.of(), 0.1, 1, metrics, 1);
   }
 
-  private static double ofBestTrial(List<TrainingListener.Epoch> history) {
-    return history.stream()
-        .min(java.util.Comparator.comparingDouble(epoch -> epoch.metrics().get("accuracy")))
-        .orElseThrow()
-        .metrics()
-        .get("kl");
+  @Test
+  void generationThatStoppedEarlyItself_countsWithItsBestStudent() {
+    List<TrainingListener.Epoch> history =
+        List.of(
+            epoch(5, Map.of("accuracy", 0.5, "kl", 0.9)),
+            epoch(4, Map.of("accuracy", 0.8, "kl", 0.7)),
+            epoch(3, Map.of()),
+            epoch(2, Map.of("accuracy", 0.6, "kl", 0.3)));
+    assertThat(BornAgain.reached(history, null, "accuracy")).isEqualTo(0.6);
+    assertThat(BornAgain.reached(history, EarlyStopping.maximising("accuracy"), "accuracy"))
+        .isEqualTo(0.8);
+    assertThat(BornAgain.reached(history, EarlyStopping.maximising("accuracy"), "kl"))
+        .isEqualTo(0.7);
+    assertThat(BornAgain.reached(history, EarlyStopping.minimising("kl"), "accuracy"))
+        .isEqualTo(0.6);
+    assertThat(BornAgain.reached(history, null, EarlyStopping.TRAINING_LOSS)).isEqualTo(2);
+    assertThat(
+            BornAgain.reached(
+                history, EarlyStopping.minimising("accuracy"), EarlyStopping.TRAINING_LOSS))
+        .isEqualTo(5);
   }
 
   @Test
