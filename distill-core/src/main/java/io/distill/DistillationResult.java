@@ -1,6 +1,7 @@
 package io.distill;
 
 import io.distill.model.DeployableModel;
+import io.distill.provenance.Provenance;
 import io.distill.training.GradientScales;
 import io.distill.training.TrainingListener;
 import io.distill.training.internal.FinishedRun;
@@ -27,6 +28,16 @@ public final class DistillationResult implements AutoCloseable {
    */
   public DeployableModel student() {
     return run.student();
+  }
+
+  /**
+   * Returns where the student comes from: recipe, teacher, data, terms, versions, cost.
+   *
+   * @return what {@code student().save(...)} writes as {@code provenance.json}
+   * @see Distiller#from
+   */
+  public Provenance provenance() {
+    return run.student().provenance().orElseThrow();
   }
 
   /**

@@ -54,6 +54,7 @@ final class TrainingRun implements AutoCloseable {
   private final Recipe recipe;
   private final DistillationDataset dataset;
   private final RecipeDescription description;
+  private final ProvenanceRecorder provenance;
   private final Events events;
   private final List<LossTerm> terms;
   private final long opened = System.nanoTime();
@@ -104,6 +105,7 @@ final class TrainingRun implements AutoCloseable {
       checkpoints = plan == null ? null : own(CheckpointStore.open(plan.directory()));
       // before the first step: a DJL model that is trained in place is another one afterwards
       description = RecipeDescriber.describe(recipe, dataset);
+      provenance = ProvenanceRecorder.begin(recipe, description, dataset);
       @Nullable Resumed resumed = resumed();
       cleared = PreFlight.check(recipe, dataset);
       DeployableModel student = cleared.student();
@@ -366,7 +368,8 @@ final class TrainingRun implements AutoCloseable {
   }
 
   private void writeTo(Path directory) throws IOException {
-    student().save(directory.resolve(STUDENT));
+    // where a student started from is not where it stands
+    student().withProvenance(null).save(directory.resolve(STUDENT));
     SafeTensors.write(directory.resolve(OPTIMIZER_FILE), host(optimizer.state()), Map.of());
     Map<String, NDArray> ofLoss = new LinkedHashMap<>(lossParameters.all());
     ofLoss.putAll(lossParameters.buffers());
@@ -503,9 +506,18 @@ final class TrainingRun implements AutoCloseable {
     if (best != null && reason != EndReason.STOPPED) {
       best.restore(student().model());
     }
+    DeployableModel trained =
+        student().withProvenance(provenance.end(student(), finalMetrics(), end));
     events.tell(listener -> listener.onRunEnd(end));
     handedOver = true;
-    return new FinishedRun(student(), history, scales, end);
+    return new FinishedRun(trained, history, scales, end);
+  }
+
+  /** What is known of the student that is handed over. */
+  private Map<String, Double> finalMetrics() {
+    return best != null && best.best() != null
+        ? Map.of(requireNonNull(recipe.earlyStopping()).metric(), best.best().value())
+        : lastMetrics;
   }
 
   /** Tells of an exception that ends the run. */

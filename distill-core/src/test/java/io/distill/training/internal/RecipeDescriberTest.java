@@ -112,7 +112,8 @@ class RecipeDescriberTest {
         List.of(),
         null,
         null,
-        null);
+        null,
+        Declarations.none());
   }
 
   /** The loss is a part that can be made again without the module of losses. */
@@ -238,7 +239,8 @@ class RecipeDescriberTest {
         List.of(),
         null,
         null,
-        null);
+        null,
+        Declarations.none());
   }
 
   static Stream<Arguments> recipes() {
@@ -380,7 +382,7 @@ class RecipeDescriberTest {
 
   @Test
   void everyComponentOfARecipe_isDescribedOrDecidesNothing() {
-    Set<String> decideNothing = Set.of("listeners", "checkpoints", "resume");
+    Set<String> decideNothing = Set.of("listeners", "checkpoints", "resume", "declarations");
     assertThat(Recipe.class.getRecordComponents())
         .extracting(RecordComponent::getName)
         .filteredOn(name -> !decideNothing.contains(name))
@@ -562,7 +564,8 @@ class RecipeDescriberTest {
             List.of(Every.steps(3), Every.epochs(1)),
             EarlyStopping.minimising("kl").patience(5),
             null,
-            null);
+            null,
+            Declarations.none());
     RecipeDescriber.Parts parts = RecipeDescriber.restore(describe(alone));
     assertThat(parts.withoutTeacher()).isTrue();
     assertThat(parts.missing()).containsOnlyKeys("validation");
