@@ -4,11 +4,14 @@ import static java.util.Objects.requireNonNull;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
 import io.distill.data.DistillationDataset;
 import io.distill.data.LengthGroupedSampler;
 import io.distill.exception.DistillationException;
 import io.distill.exception.NonFiniteLossException;
 import io.distill.huggingface.SafeTensors;
+import io.distill.internal.AtomicFiles;
 import io.distill.internal.NativeEngine;
 import io.distill.loss.LossTerm;
 import io.distill.model.DeployableModel;
@@ -22,7 +25,6 @@ import io.distill.training.GradientScales;
 import io.distill.training.TrainingListener;
 import io.distill.training.TrainingListener.EndReason;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -53,7 +55,6 @@ final class TrainingRun implements AutoCloseable {
 
   private final Recipe recipe;
   private final DistillationDataset dataset;
-  private final RecipeDescription description;
   private final ProvenanceRecorder provenance;
   private final Events events;
   private final List<LossTerm> terms;
@@ -70,6 +71,7 @@ final class TrainingRun implements AutoCloseable {
   private final @Nullable ValidationSet validation;
   private final @Nullable BestStudent best;
   private final @Nullable CheckpointStore checkpoints;
+  private final RecipeDescription description;
   private final LengthGroupedSampler sampler;
   private final int stepsPerEpoch;
   private final long totalSteps;
@@ -101,11 +103,11 @@ final class TrainingRun implements AutoCloseable {
     boolean complete = false;
     try {
       CheckpointPlan plan = recipe.checkpoints();
-      // before anything is loaded: a directory that cannot be used is a cheap thing to find out
-      checkpoints = plan == null ? null : own(CheckpointStore.open(plan.directory()));
       // before the first step: a DJL model that is trained in place is another one afterwards
       description = RecipeDescriber.describe(recipe, dataset);
       provenance = ProvenanceRecorder.begin(recipe, description, dataset);
+      // before anything is loaded: a directory that cannot be used is a cheap thing to find out
+      checkpoints = plan == null ? null : own(CheckpointStore.open(plan.directory()));
       @Nullable Resumed resumed = resumed();
       cleared = PreFlight.check(recipe, dataset);
       DeployableModel student = cleared.student();
@@ -391,8 +393,7 @@ final class TrainingRun implements AutoCloseable {
             best == null ? null : best.best(),
             best == null ? 0 : best.withoutImprovement(),
             earlyStopped);
-    Files.writeString(
-        directory.resolve(CheckpointStore.MANIFEST), state.toJson(description.json()));
+    AtomicFiles.write(directory.resolve(CheckpointStore.MANIFEST), state.toJson(description));
   }
 
   private static Map<String, HostTensor> host(Map<String, NDArray> arrays) {
@@ -420,7 +421,8 @@ final class TrainingRun implements AutoCloseable {
       return null;
     }
     RunState.Manifest manifest = RunState.read(found.path().resolve(CheckpointStore.MANIFEST));
-    List<String> differences = RecipeDescription.of(manifest.recipe()).differences(description);
+    List<String> differences =
+        withoutWeights(manifest.recipe()).differences(withoutWeights(description));
     if (!differences.isEmpty()) {
       throw new DistillationException(
           "resumed run must have the recipe and data of checkpoint "
@@ -440,6 +442,20 @@ final class TrainingRun implements AutoCloseable {
               + "; restore its name");
     }
     return new Resumed(found.path(), manifest.state());
+  }
+
+  /** What a student that is trained further was before does not count: the checkpoint knows it. */
+  private static RecipeDescription withoutWeights(RecipeDescription description) {
+    JsonObject json = description.json();
+    removeWeights(json.get("student"));
+    return RecipeDescription.of(json);
+  }
+
+  private static void removeWeights(@Nullable JsonElement element) {
+    if (element instanceof JsonObject object) {
+      object.remove("weights");
+      object.asMap().values().forEach(TrainingRun::removeWeights);
+    }
   }
 
   /** Checkpoints of another run would be mixed with those of this one, and pushed out by number. */
