@@ -41,7 +41,7 @@ final class ProvenanceRecorder {
   private static final Set<String> WARNED = ConcurrentHashMap.newKeySet();
 
   private final Recipe recipe;
-  private final RecipeDescription description;
+  private RecipeDescription description;
   private final DataOrigin data;
   private final TeacherOrigin teacher;
   private final List<TermsDecision> decisions;
@@ -84,6 +84,11 @@ final class ProvenanceRecorder {
     ProvenanceRecorder recorder = new ProvenanceRecorder(recipe, description, dataset);
     recorder.checkRepeated(recipe.declarations());
     return recorder;
+  }
+
+  /** Takes the recipe from the checkpoint that the run goes on from: it knows the first weights. */
+  void resumed(RecipeDescription recorded) {
+    description = recorded;
   }
 
   private void checkRepeated(Declarations declared) {

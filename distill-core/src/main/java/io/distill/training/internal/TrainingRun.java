@@ -441,6 +441,7 @@ final class TrainingRun implements AutoCloseable {
               + manifest.state().step()
               + "; restore its name");
     }
+    provenance.resumed(manifest.recipe());
     return new Resumed(found.path(), manifest.state());
   }
 

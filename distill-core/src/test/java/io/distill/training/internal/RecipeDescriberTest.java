@@ -1,10 +1,16 @@
 package io.distill.training.internal;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.djl.Device;
+import ai.djl.Model;
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.Block;
+import ai.djl.nn.core.Linear;
 import com.google.common.hash.Hashing;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
@@ -38,6 +44,7 @@ import io.distill.training.RuleTeacher;
 import io.distill.training.TinyRuns;
 import java.lang.reflect.RecordComponent;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -534,6 +541,37 @@ class RecipeDescriberTest {
     assertThat(student.getAsJsonObject("values").get("tokenizer").getAsString())
         .isEqualTo(TinyRuns.tokenizer().fingerprint());
     assertThat(RecipeDescriber.restore(describe(recipe)).missing()).containsKey("student");
+  }
+
+  @Test
+  void modelsInHand_countByTheirWeights() throws Exception {
+    Path file =
+        Path.of(
+            requireNonNull(getClass().getResource("/io/distill/model/torch-dictionary.pt"))
+                .toURI());
+    Path other =
+        Path.of(
+            requireNonNull(getClass().getResource("/io/distill/model/torch-tuple.pt")).toURI());
+    RecipeDescription script = describe(withStudent(Student.torchScript(file)));
+    assertThat(script).isEqualTo(describe(withStudent(Student.torchScript(file))));
+    assertThat(script.differences(describe(withStudent(Student.torchScript(other)))))
+        .singleElement()
+        .asString()
+        .startsWith("student.values.weights was ");
+    assertThat(script.toString()).doesNotContain(file.toString());
+    assertThat(RecipeDescriber.restore(script).missing()).containsKey("student");
+    try (Model model = Model.newInstance("linear", "PyTorch")) {
+      Block block = Linear.builder().setUnits(2).build();
+      model.setBlock(block);
+      block.initialize(model.getNDManager(), DataType.FLOAT32, new Shape(1, 3));
+      RecipeDescription before = describe(withStudent(Student.of(model)));
+      assertThat(before).isEqualTo(describe(withStudent(Student.of(model))));
+      block.getParameters().get(0).getValue().getArray().addi(1);
+      assertThat(before.differences(describe(withStudent(Student.of(model)))))
+          .singleElement()
+          .asString()
+          .startsWith("student.values.weights was ");
+    }
   }
 
   @Test
