@@ -550,8 +550,7 @@ class RecipeDescriberTest {
             requireNonNull(getClass().getResource("/io/distill/model/torch-dictionary.pt"))
                 .toURI());
     Path other =
-        Path.of(
-            requireNonNull(getClass().getResource("/io/distill/model/torch-tuple.pt")).toURI());
+        Path.of(requireNonNull(getClass().getResource("/io/distill/model/torch-tuple.pt")).toURI());
     RecipeDescription script = describe(withStudent(Student.torchScript(file)));
     assertThat(script).isEqualTo(describe(withStudent(Student.torchScript(file))));
     assertThat(script.differences(describe(withStudent(Student.torchScript(other)))))
