@@ -1,6 +1,9 @@
 package io.distill;
 
 import io.distill.model.DeployableModel;
+import io.distill.report.Report;
+import io.distill.report.RunRecord;
+import io.distill.report.TrainedStudent;
 import io.distill.training.GradientScales;
 import io.distill.training.TrainingListener;
 import io.distill.training.internal.FinishedRun;
@@ -12,12 +15,14 @@ import java.util.List;
  *
  * <p>Closing the result closes the student.
  */
-public final class DistillationResult implements AutoCloseable {
+public final class DistillationResult implements TrainedStudent, AutoCloseable {
 
   private final FinishedRun run;
+  private final RunRecord record;
 
-  DistillationResult(FinishedRun run) {
+  DistillationResult(FinishedRun run, RunRecord record) {
     this.run = run;
+    this.record = record;
   }
 
   /**
@@ -25,6 +30,7 @@ public final class DistillationResult implements AutoCloseable {
    *
    * @return the student, in inference mode; closed with this result
    */
+  @Override
   public DeployableModel student() {
     return run.student();
   }
@@ -34,6 +40,7 @@ public final class DistillationResult implements AutoCloseable {
    *
    * @return one entry an epoch, first to last
    */
+  @Override
   public List<TrainingListener.Epoch> history() {
     return run.history();
   }
@@ -44,6 +51,7 @@ public final class DistillationResult implements AutoCloseable {
    * @return the first comparison of each epoch in which there was one, first to last; empty if the
    *     loss has one term only, or comparisons were switched off
    */
+  @Override
   public List<GradientScales> gradientScales() {
     return run.gradientScales();
   }
@@ -53,6 +61,7 @@ public final class DistillationResult implements AutoCloseable {
    *
    * @return the steps taken
    */
+  @Override
   public long steps() {
     return run.end().steps();
   }
@@ -62,6 +71,7 @@ public final class DistillationResult implements AutoCloseable {
    *
    * @return the time in seconds, from the first check to the last step
    */
+  @Override
   public double seconds() {
     return run.end().seconds();
   }
@@ -71,8 +81,29 @@ public final class DistillationResult implements AutoCloseable {
    *
    * @return the part of {@link #seconds()} in which the teacher answered
    */
+  @Override
   public double teacherSeconds() {
     return run.end().teacherSeconds();
+  }
+
+  @Override
+  public RunRecord runRecord() {
+    return record;
+  }
+
+  /**
+   * Starts a report on this run. Written as it is, it tells what the run alone knows; give it a
+   * teacher, a test set and a plainly trained student to compare with:
+   *
+   * <pre>{@code
+   * result.report().teacher(teacher).plain("labels only", plain).testSet(test).writeHtml(path);
+   * }</pre>
+   *
+   * @return a builder in which the student of this run is called {@code student}; it must be open
+   *     until the report is built
+   */
+  public Report.Builder report() {
+    return Report.builder().distilled("student", this);
   }
 
   @Override

@@ -15,12 +15,14 @@ import io.distill.internal.NativeEngine;
 import io.distill.loss.DistillationLoss;
 import io.distill.loss.RowTemperature;
 import io.distill.mapping.LayerMapping;
+import io.distill.report.RunRecorder;
 import io.distill.schedule.LearningRateSchedule;
 import io.distill.schedule.TemperatureSchedule;
 import io.distill.student.Student;
 import io.distill.teacher.Teacher;
 import io.distill.training.Optimizer;
 import io.distill.training.TrainingListener;
+import io.distill.training.internal.FinishedRun;
 import io.distill.training.internal.Recipe;
 import io.distill.training.internal.TrainingLoop;
 import java.util.ArrayList;
@@ -72,7 +74,10 @@ public final class Distiller {
    * @throws NonFiniteLossException if a loss term or the gradient stops being finite
    */
   public DistillationResult fit(DistillationDataset dataset) {
-    return new DistillationResult(TrainingLoop.run(recipe, requireNonNull(dataset, "dataset")));
+    RunRecorder recorder = new RunRecorder(recipe.terms());
+    FinishedRun run =
+        TrainingLoop.run(recipe.withListener(recorder), requireNonNull(dataset, "dataset"));
+    return new DistillationResult(run, recorder.record());
   }
 
   /**

@@ -17,6 +17,7 @@ import io.distill.evaluation.LinearProbe;
 import io.distill.evaluation.ModelSize;
 import io.distill.loss.DistillationLoss;
 import io.distill.model.DeployableModel;
+import io.distill.report.Report;
 import io.distill.schedule.LearningRateSchedule;
 import io.distill.student.Student;
 import io.distill.teacher.ModelTeacher;
@@ -27,11 +28,15 @@ import java.io.PrintStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Function;
+import java.util.function.IntFunction;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -50,6 +55,9 @@ final class Contest {
   private static final double LEARNING_RATE = 3e-3;
   private static final int BATCH_SIZE = 64;
   private static final int LATENCY_TEXTS = 200;
+
+  /** How long the report times each contestant. */
+  private static final Duration REPORT_TIME = Duration.ofSeconds(1);
 
   /** The student has at most one parameter for so many of the teacher's. */
   private static final int SIZE_RATIO = 52;
@@ -96,9 +104,25 @@ final class Contest {
     }
   }
 
-  /** What one seed gave. The distilled student stays open. */
+  /** What one seed gave. Its models stay open. */
   record Outcome(
-      Map<Contestant, Figures> figures, double untrainedOffTask, DeployableModel distilled) {}
+      Map<Contestant, Figures> figures,
+      double untrainedOffTask,
+      ModelTeacher teacher,
+      DistillationResult untrained,
+      DistillationResult plain,
+      DistillationResult selfTrained,
+      DistillationResult distilled) {}
+
+  /** Closes all models of the contest. */
+  static void close(List<Outcome> outcomes) {
+    for (Outcome outcome : outcomes) {
+      Stream.of(outcome.untrained(), outcome.plain(), outcome.selfTrained(), outcome.distilled())
+          .forEach(DistillationResult::close);
+    }
+    // several seeds may share one
+    outcomes.stream().map(Outcome::teacher).distinct().forEach(ModelTeacher::close);
+  }
 
   /** Runs one seed; sizes and speeds are only measured if asked. */
   Outcome run(long seed, boolean measure) {
@@ -123,20 +147,14 @@ final class Contest {
     figures.put(
         Contestant.TEACHER,
         figures(teacher.model(), teachersAnswers, teachersAnswers, fitting, measure));
-    double untrained;
-    int[] pseudoLabels;
-    try (DistillationResult start0 = untrained(student, teacher, labelled, seed)) {
-      untrained = offTask(start0.student());
-    }
-    try (DistillationResult plain =
-        fit("plain", student, teacher, hardLabels(), labelled, steps, seed)) {
-      figures.put(Contestant.PLAIN, figures(plain, teachersAnswers, measure));
-      pseudoLabels = plain.student().predict(training);
-    }
+    DistillationResult untrained = untrained(student, teacher, labelled, seed);
+    DistillationResult plain = fit("plain", student, teacher, hardLabels(), labelled, steps, seed);
+    figures.put(Contestant.PLAIN, figures(plain, teachersAnswers, measure));
+    int[] pseudoLabels = plain.student().predict(training);
     for (int row : training.labelledRows()) {
       pseudoLabels[row] = training.label(row);
     }
-    try (DistillationResult self =
+    DistillationResult self =
         fit(
             "self-trained",
             student,
@@ -144,9 +162,8 @@ final class Contest {
             hardLabels(),
             training.withLabels(pseudoLabels),
             steps,
-            seed)) {
-      figures.put(Contestant.SELF_TRAINED, figures(self, teachersAnswers, measure));
-    }
+            seed);
+    figures.put(Contestant.SELF_TRAINED, figures(self, teachersAnswers, measure));
     DistillationResult distilled =
         fit(
             "distilled",
@@ -157,10 +174,32 @@ final class Contest {
             steps,
             seed);
     figures.put(Contestant.DISTILLED, figures(distilled, teachersAnswers, measure));
-    if (sharedTeacher == null) {
-      teacher.close();
-    }
-    return new Outcome(figures, untrained, distilled.student());
+    return new Outcome(
+        figures, offTask(untrained.student()), teacher, untrained, plain, self, distilled);
+  }
+
+  /** Compares the contestants over all seeds. */
+  Report report(List<Outcome> outcomes) {
+    TextDataset training = scenario.training(1);
+    return Report.builder()
+        .title(scenario.title())
+        .teacher(each(outcomes, Outcome::teacher, Teacher[]::new))
+        .plain("labels only", each(outcomes, Outcome::plain, DistillationResult[]::new))
+        .student("self-trained", each(outcomes, Outcome::selfTrained, DistillationResult[]::new))
+        .distilled("distilled", each(outcomes, Outcome::distilled, DistillationResult[]::new))
+        .testSet(scenario.test())
+        .target("the task", training.subset(training.labelledRows()), scenario.test())
+        .other("other kinds of text", scenario.othersToFit(), scenario.othersToTest())
+        .before(
+            "distilled",
+            each(outcomes, outcome -> outcome.untrained().student(), DeployableModel[]::new))
+        .measuringTime(REPORT_TIME)
+        .build();
+  }
+
+  private static <T> T[] each(
+      List<Outcome> outcomes, Function<Outcome, T> part, IntFunction<T[]> array) {
+    return outcomes.stream().map(part).toArray(array);
   }
 
   private ModelTeacher teacher(TextDataset training) {
