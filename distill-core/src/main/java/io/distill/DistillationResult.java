@@ -103,7 +103,7 @@ public final class DistillationResult implements TrainedStudent, AutoCloseable {
    *     until the report is built
    */
   public Report.Builder report() {
-    return Report.builder().distilled("student", this);
+    return Report.builder().student("student", this);
   }
 
   @Override

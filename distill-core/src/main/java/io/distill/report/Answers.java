@@ -50,7 +50,13 @@ final class Answers {
   /** Asks a model. */
   static Answers of(Teacher model, DistillationDataset dataset) {
     try {
-      return new Answers(ask(model, dataset, SignalKind.LOGITS), null, model.classNames(), "");
+      float[][] logits = ask(model, dataset, SignalKind.LOGITS);
+      int names = model.classNames().size();
+      if (names > 0 && names != logits[0].length) {
+        throw new DistillationException(
+            "the model has " + names + " class names but " + logits[0].length + " logits");
+      }
+      return new Answers(logits, null, model.classNames(), "");
     } catch (DistillationException e) {
       return new Answers(
           null, embeddings(model, dataset), List.of(), "no logits: " + e.getMessage());

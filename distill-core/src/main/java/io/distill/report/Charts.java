@@ -73,13 +73,17 @@ final class Charts {
 
   /** Draws curves over steps or epochs. */
   static XYChart curves(Axes axes, List<Line> lines) {
-    XYChart chart = chart(axes, HEIGHT + LEGEND_ROW * lines.size());
+    XYChart chart = chart(axes, HEIGHT + (lines.size() > 1 ? LEGEND_ROW * lines.size() : 0));
     for (Line line : lines) {
       List<Point> points = thinned(line.points());
       XYSeries series = add(chart, line.name(), points);
       style(series, line.style(), points.size() > 12 ? SeriesMarkers.NONE : marker(line.style()));
+      if (lines.size() == 1) {
+        series.setLineStyle(stroke(2, new float[0]));
+      }
     }
-    return finished(chart, axes, lines.size());
+    // the title names a single line
+    return finished(chart, axes, lines.size() > 1);
   }
 
   /** Keeps the first and the last point and so many in between that a screen can show them. */
@@ -106,17 +110,23 @@ final class Charts {
       style(add(chart, line.name(), line.points()), line.style(), marker(line.style()));
     }
     chart.getStyler().setXAxisMin(0.0).setXAxisMax(1.0).setYAxisMin(0.0).setYAxisMax(1.0);
-    return finished(chart, axes, lines.size() + 1);
+    return finished(chart, axes, true);
   }
 
   /** A value with its interval; both ends are the value if there is none. */
   record Whisker(String name, double value, double low, double high, int style) {}
 
   /** Draws one value for each model, with its interval. */
-  static XYChart whiskers(Axes axes, List<Whisker> whiskers) {
+  static XYChart whiskers(List<Whisker> whiskers) {
+    return whiskers(whiskers, whiskers);
+  }
+
+  /** Draws one value for each model, on an axis that has room for all of the second list. */
+  static XYChart whiskers(List<Whisker> whiskers, List<Whisker> scale) {
+    Axes axes = Axes.of("", "").inPercent();
     XYChart chart = chart(axes, 120 + (34 + LEGEND_ROW) * whiskers.size());
-    double low = Double.POSITIVE_INFINITY;
-    double high = Double.NEGATIVE_INFINITY;
+    double low = scale.stream().mapToDouble(Whisker::low).min().orElse(0);
+    double high = scale.stream().mapToDouble(Whisker::high).max().orElse(1);
     for (int i = 0; i < whiskers.size(); i++) {
       Whisker whisker = whiskers.get(i);
       double y = whiskers.size() - i;
@@ -131,8 +141,6 @@ final class Charts {
       XYSeries value = add(chart, whisker.name(), List.of(new Point(whisker.value(), y)));
       style(value, whisker.style(), marker(whisker.style()));
       value.setLineStyle(stroke(3, new float[0]));
-      low = Math.min(low, whisker.low());
-      high = Math.max(high, whisker.high());
     }
     double margin = Math.max(0.01, 0.08 * (high - low));
     XYStyler styler = chart.getStyler();
@@ -141,7 +149,7 @@ final class Charts {
     styler.setMarkerSize(12);
     styler.setYAxisTicksVisible(false).setPlotGridHorizontalLinesVisible(false);
     styler.setXAxisTickLabelsFormattingFunction(value -> percent(value));
-    return finished(chart, axes, whiskers.size());
+    return finished(chart, axes, true);
   }
 
   /** Draws one point for each model. */
@@ -153,7 +161,7 @@ final class Charts {
       series.setXYSeriesRenderStyle(XYSeries.XYSeriesRenderStyle.Scatter);
     }
     chart.getStyler().setMarkerSize(11);
-    return finished(chart, axes, points.size());
+    return finished(chart, axes, true);
   }
 
   private static XYChart chart(Axes axes, int height) {
@@ -177,7 +185,7 @@ final class Charts {
     styler.setLegendFont(FONT);
     styler.setLegendPosition(Styler.LegendPosition.OutsideS);
     styler.setLegendLayout(Styler.LegendLayout.Vertical);
-    styler.setLegendPadding(4);
+    styler.setLegendPadding(8);
     styler.setAxisTitleFont(FONT);
     styler.setAxisTickLabelsFont(FONT);
     styler.setAxisTickLabelsColor(ink);
@@ -191,15 +199,16 @@ final class Charts {
     styler.setMarkerSize(8);
     styler.setAntiAlias(true);
     styler.setXAxisLogarithmic(axes.logX());
-    styler.setXAxisLogarithmicDecadeOnly(true);
+    // a logarithmic axis would draw nine grid lines for each power of ten
+    styler.setPlotGridVerticalLinesVisible(!axes.logX());
     styler.setChartPadding(6);
     styler.setLocale(java.util.Locale.ROOT);
     return chart;
   }
 
-  private static XYChart finished(XYChart chart, Axes axes, int names) {
+  private static XYChart finished(XYChart chart, Axes axes, boolean legend) {
     XYStyler styler = chart.getStyler();
-    styler.setLegendVisible(names > 1 || !axes.percent());
+    styler.setLegendVisible(legend);
     if (axes.percent()) {
       styler.setYAxisTickLabelsFormattingFunction(Charts::percent);
       if (axes.x().equals("confidence")) {

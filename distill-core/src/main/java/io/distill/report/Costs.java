@@ -66,20 +66,32 @@ final class Costs {
     }
     List<String> asked = texts.subList(0, Math.min(TEXTS, texts.size()));
     String why = reason;
-    Latency latency = why.isEmpty() ? orNull(() -> Latency.measure(model, asked, time)) : null;
-    Map<String, Double> measured = new LinkedHashMap<>();
-    measured.put("p50Millis", latency == null ? Double.NaN : latency.p50Millis());
-    measured.put("p95Millis", latency == null ? Double.NaN : latency.p95Millis());
-    measured.put("modelP50Millis", latency == null ? Double.NaN : latency.modelP50Millis());
-    measured.put("modelP95Millis", latency == null ? Double.NaN : latency.modelP95Millis());
-    measured.put("tokenizerP50Millis", latency == null ? Double.NaN : latency.tokenizerP50Millis());
-    Throughput throughput =
-        why.isEmpty() ? orNull(() -> Throughput.measure(model, asked, time.dividedBy(2))) : null;
-    measured.put(
-        "batchTextsPerSecond", throughput == null ? Double.NaN : throughput.textsPerSecond());
-    String missing = why.isEmpty() ? "not measured: the model failed" : why;
-    measured.forEach(
-        (key, value) -> figures.put(key, Figure.of(value, java.util.Optional.empty(), missing)));
+    measure(
+        figures,
+        List.of(
+            "p50Millis",
+            "p95Millis",
+            "tokenizerP50Millis",
+            "modelP50Millis",
+            "modelP95Millis",
+            "textsPerSecond"),
+        why,
+        () -> {
+          Latency latency = Latency.measure(model, asked, time);
+          return new double[] {
+            latency.p50Millis(),
+            latency.p95Millis(),
+            latency.tokenizerP50Millis(),
+            latency.modelP50Millis(),
+            latency.modelP95Millis(),
+            latency.sentencesPerSecond()
+          };
+        });
+    measure(
+        figures,
+        List.of("batchTextsPerSecond"),
+        why,
+        () -> new double[] {Throughput.measure(model, asked, time.dividedBy(2)).textsPerSecond()});
     if (why.isEmpty()) {
       memory(figures, model, asked);
     } else {
@@ -98,11 +110,21 @@ final class Costs {
     }
   }
 
-  private static <T> @org.jspecify.annotations.Nullable T orNull(Supplier<T> measurement) {
-    try {
-      return measurement.get();
-    } catch (DistillationException e) {
-      return null;
+  /** Adds measured figures, or why there are none. */
+  private static void measure(
+      Map<String, Figure> figures, List<String> names, String why, Supplier<double[]> measurement) {
+    String missing = why;
+    double[] values = new double[0];
+    if (why.isEmpty()) {
+      try {
+        values = measurement.get();
+      } catch (DistillationException e) {
+        missing = "not measured: " + e.getMessage();
+      }
+    }
+    for (int i = 0; i < names.size(); i++) {
+      figures.put(
+          names.get(i), values.length == 0 ? Figure.missing(missing) : Figure.of(values[i]));
     }
   }
 

@@ -18,6 +18,7 @@ import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.Base64;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -242,7 +243,7 @@ final class HtmlReport {
   private void modelHeader(String name, Role role) {
     page.open("th", "scope", "col", "class", isSubject(name) ? "subject" : "model");
     page.text(name);
-    if (!role.words().equals(name)) {
+    if (!role.words().isEmpty() && !role.words().equals(name)) {
       page.element("span", role.words(), "class", "role");
     }
     page.close();
@@ -251,7 +252,7 @@ final class HtmlReport {
   private void cell(Optional<Figure> figure, Rows row, String path, boolean marked) {
     String css = marked ? "subject" : "value";
     if (figure.isEmpty()) {
-      page.element("td", "", "class", css);
+      page.element("td", "–", "class", css);
       return;
     }
     page.open("td", "class", css, "data-figure", path);
@@ -355,21 +356,11 @@ final class HtmlReport {
 
   private void whiskers(String key, String title, String caption) {
     List<Whisker> whiskers = new ArrayList<>();
-    for (Findings.OfModel model : findings.models()) {
-      Figure figure = model.figure(key);
-      if (figure.isPresent()) {
-        double value = figure.get();
-        whiskers.add(
-            new Whisker(
-                model.name(),
-                value,
-                figure.interval().map(Interval::low).orElse(value),
-                figure.interval().map(Interval::high).orElse(value),
-                style(model.name())));
-      }
-    }
+    findings
+        .models()
+        .forEach(model -> whisker(model.name(), model.figure(key)).ifPresent(whiskers::add));
     if (whiskers.size() > 1) {
-      chart(title, caption, () -> Charts.whiskers(Axes.of("", "").inPercent(), whiskers));
+      chart(title, caption, () -> Charts.whiskers(whiskers));
     }
   }
 
@@ -387,7 +378,7 @@ final class HtmlReport {
     if (points.size() > 1) {
       chart(
           "Accuracy and speed",
-          "Further left is faster; each grid line of the time is ten times the last.",
+          "Further left is faster; the time is on a logarithmic scale.",
           () ->
               Charts.scatter(
                   Axes.of("median latency in ms", "accuracy").inPercent().withLogX(), points));
@@ -692,7 +683,8 @@ final class HtmlReport {
   }
 
   private void retentionCharts(Findings.Specialisation found) {
-    page.open("div", "class", "charts");
+    Map<String, List<Whisker>> retained = new LinkedHashMap<>();
+    List<Whisker> all = new ArrayList<>();
     List<String> sets = new ArrayList<>(List.of(found.target()));
     sets.addAll(found.others());
     for (String set : sets) {
@@ -705,24 +697,37 @@ final class HtmlReport {
                     .others()
                     .getOrDefault(set, Map.of())
                     .getOrDefault("retention", Figure.missing("not measured"));
-        if (figure.isPresent()) {
-          whiskers.add(
-              new Whisker(
-                  model.name(),
-                  figure.get(),
-                  figure.interval().map(Interval::low).orElse(figure.get()),
-                  figure.interval().map(Interval::high).orElse(figure.get()),
-                  style(model.name())));
-        }
+        whisker(model.name(), figure).ifPresent(whiskers::add);
       }
-      if (!whiskers.isEmpty()) {
-        chart(
-            "Retention: " + Charts.shortened(set),
-            "Of the teacher’s score.",
-            () -> Charts.whiskers(Axes.of("", "").inPercent(), whiskers));
-      }
+      retained.put(set, whiskers);
+      all.addAll(whiskers);
     }
+    page.open("div", "class", "charts");
+    retained.forEach(
+        (set, whiskers) -> {
+          if (!whiskers.isEmpty()) {
+            chart(
+                "Retention: " + Charts.shortened(set),
+                "Of the teacher’s score; all sets on the same scale.",
+                () -> Charts.whiskers(whiskers, all));
+          }
+        });
     page.close();
+  }
+
+  private Optional<Whisker> whisker(String model, Figure figure) {
+    if (!figure.isPresent()) {
+      return Optional.empty();
+    }
+    double value = figure.get();
+    return Optional.of(
+        new Whisker(
+            model,
+            value,
+            // a bootstrap interval of few rows need not hold the value itself
+            Math.min(value, figure.interval().map(Interval::low).orElse(value)),
+            Math.max(value, figure.interval().map(Interval::high).orElse(value)),
+            style(model)));
   }
 
   private void training() {

@@ -140,7 +140,9 @@ final class Measurement {
               load,
               processors));
     }
-    boolean students = contenders.stream().anyMatch(each -> each.role() == Role.DISTILLED);
+    boolean students =
+        contenders.stream()
+            .anyMatch(each -> each.role() == Role.DISTILLED || each.role() == Role.STUDENT);
     boolean plain = contenders.stream().anyMatch(each -> each.role() == Role.PLAIN);
     if (testSet.isPresent() && students && !plain) {
       notes.add(

@@ -115,7 +115,37 @@ public final class Report {
   }
 
   /**
-   * Returns every number of the report as JSON; see {@code docs/report.md} for the schema.
+   * Returns every number of the report as JSON.
+   *
+   * <p>The schema, version 1; fields are only ever added to a version:
+   *
+   * <pre>{@code
+   * {"format": "io.distill.report", "version": 1, "title", "created" (ISO 8601),
+   *  "headline": [sentence], "notes": [sentence],
+   *  "bootstrap": {"resamples", "level", "minSeeds"},
+   *  "testSet": {"rows", "labelledRows", "classes": [name]} or null,
+   *  "models": [{"name", "role": "teacher" | "plain" | "student" | "distilled", "seeds",
+   *    "figures": {name: figure},
+   *    "classes": [{"name", "rows", "accuracy": figure}],
+   *    "confusion": [[rows of all seeds by actual and predicted class]] or null,
+   *    "reliability": [{"rows", "confidence", "accuracy"}] or null}],
+   *  "specialisation": {"target", "measuredBy", "rareClasses": [name], "others": [name],
+   *    "models": [{"name", "role", "figures": {name: figure},
+   *      "others": {set: {"score" | "retention" | "agreement" | "similarity": figure}}}]} or null,
+   *  "runs": [{"model", "seed" (from 1), "steps", "seconds", "teacherSeconds", "joules" or null,
+   *    "epochs": [{"epoch", "loss", "terms", "learningRate", "temperature", "metrics", "seconds"}],
+   *    "points": {"firstStep", "lastStep", "loss", "learningRate", "temperature", "gradientNorm":
+   *      [number or null], "terms" | "weights": {term: [number]}},
+   *    "gradientScales": [{"step", "norms": {term: number}}]}]}
+   *
+   * figure: {"value": number or null,
+   *          "interval": {"low", "high", "over": "seeds and rows" | "rows" | "range of the seeds"},
+   *          "missing": why the value is null}
+   * }</pre>
+   *
+   * <p>Shares are from 0 to 1, times in the unit of their name, memory and sizes in bytes. A figure
+   * without interval, or with a value, lacks that field; a figure that makes no sense for a model
+   * (the retention of the teacher itself) is not there.
    *
    * @return a JSON object without NaN or infinities
    */

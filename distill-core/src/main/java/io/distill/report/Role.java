@@ -4,7 +4,7 @@ package io.distill.report;
 enum Role {
   TEACHER("teacher", "teacher"),
   PLAIN("plain", "trained without a teacher"),
-  STUDENT("student", "control"),
+  STUDENT("student", ""),
   DISTILLED("distilled", "distilled");
 
   private final String key;
@@ -20,7 +20,7 @@ enum Role {
     return key;
   }
 
-  /** Returns how people name it. */
+  /** Returns how people name it; empty if its own name says enough. */
   String words() {
     return words;
   }

@@ -152,8 +152,13 @@ record Rows(String key, String label, DoubleFunction<String> format, String help
                       Format::ratio,
                       "The teacher’s median latency from token ids divided by the model’s."),
                   new Rows(
+                      "textsPerSecond",
+                      "Texts a second, one at a time",
+                      Format::count,
+                      "From the total time of the latency measurement, tokenising included."),
+                  new Rows(
                       "batchTextsPerSecond",
-                      "Texts a second",
+                      "Texts a second, in batches",
                       Format::count,
                       "Throughput on one thread in batches of 32 texts of similar length,"
                           + " tokenising included."),

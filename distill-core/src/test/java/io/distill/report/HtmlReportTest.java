@@ -19,7 +19,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.DoubleFunction;
-import java.util.function.IntFunction;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import javax.xml.parsers.DocumentBuilderFactory;
@@ -33,8 +32,11 @@ import org.xml.sax.InputSource;
 
 class HtmlReportTest {
 
-  private static final IntFunction<String> PLAIN = c -> "class " + c;
   private static final String HOSTILE = "<script>alert('\"&\u0000\uD800')</script>";
+
+  private static String plain(int number) {
+    return "class " + number;
+  }
 
   private static Document parsed(String html) throws Exception {
     return DocumentBuilderFactory.newInstance()
@@ -51,19 +53,29 @@ class HtmlReportTest {
     return elements;
   }
 
+  /** The page of each shape; painting its charts takes a while. */
+  private static final Map<Findings, String> PAGES = new LinkedHashMap<>();
+
   static Stream<Findings> shapes() {
+    if (PAGES.isEmpty()) {
+      sampled().forEach(findings -> PAGES.put(findings, HtmlReport.of(findings)));
+    }
+    return PAGES.keySet().stream();
+  }
+
+  private static Stream<Findings> sampled() {
     return Stream.of(
-        SampleFindings.of(2, 3, 3, PLAIN),
-        SampleFindings.of(5, 1, 1, PLAIN),
-        SampleFindings.of(30, 3, 2, PLAIN),
-        SampleFindings.of(160, 1, 1, PLAIN),
+        SampleFindings.of(2, 3, 3, HtmlReportTest::plain),
+        SampleFindings.of(5, 1, 1, HtmlReportTest::plain),
+        SampleFindings.of(30, 3, 2, HtmlReportTest::plain),
+        SampleFindings.of(160, 1, 1, HtmlReportTest::plain),
         SampleFindings.named(HOSTILE, HOSTILE, c -> HOSTILE + c));
   }
 
   @ParameterizedTest
   @MethodSource("shapes")
   void page_isWellFormed_andRefersToNothing(Findings findings) throws Exception {
-    String html = HtmlReport.of(findings);
+    String html = PAGES.get(findings);
     Document document = parsed(html);
 
     assertThat(html).startsWith("<!DOCTYPE html>");
@@ -96,7 +108,7 @@ class HtmlReportTest {
   void page_hasNoSelfClosedElements_thatHtmlDoesNotKnow() {
     var closed =
         Pattern.compile("<(\\w+)[^<>]*/>")
-            .matcher(HtmlReport.of(SampleFindings.of(3, 3, 3, PLAIN)));
+            .matcher(HtmlReport.of(SampleFindings.of(3, 3, 3, HtmlReportTest::plain)));
     while (closed.find()) {
       assertThat(closed.group(1)).isEqualTo("meta");
     }
@@ -104,7 +116,7 @@ class HtmlReportTest {
 
   @Test
   void policy_allowsTheStylesOfThePageAlone() throws Exception {
-    Document document = parsed(HtmlReport.of(SampleFindings.of(2, 1, 1, PLAIN)));
+    Document document = parsed(HtmlReport.of(SampleFindings.of(2, 1, 1, HtmlReportTest::plain)));
     String policy =
         elements(document, "meta").stream()
             .filter(meta -> meta.getAttribute("http-equiv").equals("Content-Security-Policy"))
@@ -134,7 +146,7 @@ class HtmlReportTest {
 
   @Test
   void charts_areVectorsInTheColoursOfThePage() throws Exception {
-    Document document = parsed(HtmlReport.of(SampleFindings.of(3, 3, 5, PLAIN)));
+    Document document = parsed(HtmlReport.of(SampleFindings.of(3, 3, 5, HtmlReportTest::plain)));
 
     List<Element> charts = elements(document, "svg");
     assertThat(charts).hasSizeGreaterThan(12);
@@ -154,7 +166,7 @@ class HtmlReportTest {
 
   @Test
   void everyCurve_isThere() throws Exception {
-    Document document = parsed(HtmlReport.of(SampleFindings.of(3, 1, 5, PLAIN)));
+    Document document = parsed(HtmlReport.of(SampleFindings.of(3, 1, 5, HtmlReportTest::plain)));
 
     assertThat(elements(document, "strong").stream().map(Element::getTextContent))
         .contains(
@@ -181,7 +193,7 @@ class HtmlReportTest {
   @ParameterizedTest
   @MethodSource("shapes")
   void figures_agreeWithJson(Findings findings) throws Exception {
-    Document document = parsed(HtmlReport.of(findings));
+    Document document = parsed(PAGES.get(findings));
     JsonObject json = JsonParser.parseString(JsonReport.of(findings)).getAsJsonObject();
     Map<String, JsonObject> figures = figures(json);
     Map<String, DoubleFunction<String>> formats = new LinkedHashMap<>();

@@ -96,7 +96,8 @@ class ReportTest {
       assertThat(report.figure("same", "worstClassAccuracy").get()).isCloseTo(2 / 3d, within(1e-9));
       assertThat(report.figure("same", "accuracy").interval().orElseThrow().over())
           .isEqualTo(Interval.Over.ROWS);
-      assertThat(report.figure("same", "parameters").get()).isEqualTo(good.parameterCount());
+      assertThat(report.figure("same", "parameters").get())
+          .isEqualTo((double) good.parameterCount());
       assertThat(report.figure("same", "p50Millis").missing())
           .isEqualTo("not measured: no time was given for it");
       assertThat(report.headline())
