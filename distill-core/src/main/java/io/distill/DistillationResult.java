@@ -1,12 +1,17 @@
 package io.distill;
 
+import io.distill.data.DistillationDataset;
 import io.distill.model.DeployableModel;
 import io.distill.report.Report;
 import io.distill.report.RunRecord;
+import io.distill.report.RunRecorder;
 import io.distill.report.TrainedStudent;
 import io.distill.training.GradientScales;
 import io.distill.training.TrainingListener;
 import io.distill.training.internal.FinishedRun;
+import io.distill.training.internal.Recipe;
+import io.distill.training.internal.StopSignal;
+import io.distill.training.internal.TrainingLoop;
 import java.util.List;
 
 /**
@@ -20,9 +25,16 @@ public final class DistillationResult implements TrainedStudent, AutoCloseable {
   private final FinishedRun run;
   private final RunRecord record;
 
-  DistillationResult(FinishedRun run, RunRecord record) {
+  private DistillationResult(FinishedRun run, RunRecord record) {
     this.run = run;
     this.record = record;
+  }
+
+  /** Runs a recipe and keeps its curves. */
+  static DistillationResult of(Recipe recipe, DistillationDataset dataset, StopSignal stop) {
+    RunRecorder recorder = new RunRecorder(recipe.terms());
+    FinishedRun run = TrainingLoop.run(recipe.withListener(recorder), dataset, stop);
+    return new DistillationResult(run, recorder.record());
   }
 
   /**
@@ -54,6 +66,15 @@ public final class DistillationResult implements TrainedStudent, AutoCloseable {
   @Override
   public List<GradientScales> gradientScales() {
     return run.gradientScales();
+  }
+
+  /**
+   * Returns why the run ended.
+   *
+   * @return whether all steps were taken, early stopping ended it, or someone stopped it
+   */
+  public TrainingListener.EndReason endReason() {
+    return run.end().reason();
   }
 
   /**
