@@ -25,6 +25,7 @@ record Findings(
   /**
    * What is known of one model.
    *
+   * @param accuracyBySeed empty if unknown
    * @param figures by the names that JSON has
    * @param classes the accuracy of each class that test rows have
    * @param confusion rows by actual and predicted class, summed over the seeds; empty if unknown
@@ -34,6 +35,7 @@ record Findings(
       String name,
       Role role,
       int seeds,
+      List<Double> accuracyBySeed,
       Map<String, Figure> figures,
       List<OfClass> classes,
       List<List<Integer>> confusion,

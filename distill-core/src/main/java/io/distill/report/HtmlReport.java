@@ -41,6 +41,9 @@ final class HtmlReport {
 
   private static final int MOST_CONFUSIONS = 20;
 
+  /** Tables of curves have at most so many rows. */
+  private static final int MOST_ROWS = 30;
+
   private final Findings findings;
   private final Page page = new Page();
   private final Optional<Findings.OfModel> subject;
@@ -953,7 +956,9 @@ final class HtmlReport {
       header.addAll(metrics);
       header.addAll(List.of("learning rate", "temperature"));
       List<List<String>> rows = new ArrayList<>();
-      for (var epoch : run.epochs()) {
+      int shown = Math.min(MOST_ROWS, run.epochs().size());
+      for (int i = 0; i < shown; i++) {
+        var epoch = run.epochs().get(evenly(i, shown, run.epochs().size()));
         List<String> row =
             new ArrayList<>(List.of(Integer.toString(epoch.epoch()), number(epoch.loss())));
         terms.forEach(term -> row.add(number(epoch.terms().getOrDefault(term, Double.NaN))));
@@ -964,7 +969,13 @@ final class HtmlReport {
       }
       page.open("details");
       page.element("summary", "Numbers by epoch");
-      table("Means of each epoch; settings of its last step", header, rows);
+      table(
+          (shown < run.epochs().size()
+                  ? shown + " of " + run.epochs().size() + " epochs; the JSON file has all. "
+                  : "")
+              + "Means of each epoch; settings of its last step",
+          header,
+          rows);
       page.close();
     }
 
@@ -978,10 +989,9 @@ final class HtmlReport {
       terms.forEach(term -> header.add("weight of " + term));
       header.addAll(List.of("learning rate", "temperature", "gradient norm"));
       List<List<String>> rows = new ArrayList<>();
-      int shown = Math.min(25, points.size());
+      int shown = Math.min(MOST_ROWS, points.size());
       for (int i = 0; i < shown; i++) {
-        RunRecord.Point point =
-            points.get(shown == 1 ? 0 : (int) ((long) i * (points.size() - 1) / (shown - 1)));
+        RunRecord.Point point = points.get(evenly(i, shown, points.size()));
         List<String> row =
             new ArrayList<>(
                 List.of(
@@ -1005,6 +1015,11 @@ final class HtmlReport {
           header,
           rows);
       page.close();
+    }
+
+    /** Returns the i-th of some indices that lie evenly between the first and the last. */
+    private int evenly(int i, int shown, int all) {
+      return shown == 1 ? 0 : (int) ((long) i * (all - 1) / (shown - 1));
     }
 
     private String number(double value) {

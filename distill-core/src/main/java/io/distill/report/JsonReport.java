@@ -67,6 +67,7 @@ final class JsonReport {
     json.addProperty("name", model.name());
     json.addProperty("role", model.role().key());
     json.addProperty("seeds", model.seeds());
+    json.add("accuracyBySeed", array(model.accuracyBySeed(), JsonPrimitive::new));
     json.add("figures", figures(model.figures()));
     json.add("classes", array(model.classes(), JsonReport::ofClass));
     json.add(

@@ -62,6 +62,7 @@ final class Measurement {
               contender.name(),
               contender.role(),
               contender.seeds(),
+              comparison.map(each -> each.accuracyBySeed(index)).orElse(List.of()),
               figures.get(i),
               comparison.map(each -> each.classes(index)).orElse(List.of()),
               comparison.map(each -> each.confusion(index)).orElse(List.of()),

@@ -77,7 +77,8 @@ public final class Report {
    *
    * @param model the name of the model; the teacher's is {@value Builder#TEACHER}
    * @param name the name of the figure, as in the JSON file; figures of the specialisation report
-   *     come after those of the test set
+   *     come after those of the test set, and those of another set are named such as {@code
+   *     prose/retention}
    * @return the figure
    * @throws IllegalArgumentException if there is no such model or figure
    */
@@ -91,7 +92,14 @@ public final class Report {
     findings.specialisation().stream()
         .flatMap(found -> found.models().stream())
         .filter(each -> each.name().equals(model))
-        .forEach(each -> each.figures().forEach(all::putIfAbsent));
+        .forEach(
+            each -> {
+              each.figures().forEach(all::putIfAbsent);
+              each.others()
+                  .forEach(
+                      (set, figures) ->
+                          figures.forEach((key, figure) -> all.put(set + "/" + key, figure)));
+            });
     checkArgument(
         findings.models().stream().anyMatch(each -> each.name().equals(model)),
         "model must be one of %s but was %s",
@@ -125,7 +133,7 @@ public final class Report {
    *  "bootstrap": {"resamples", "level", "minSeeds"},
    *  "testSet": {"rows", "labelledRows", "classes": [name]} or null,
    *  "models": [{"name", "role": "teacher" | "plain" | "student" | "distilled", "seeds",
-   *    "figures": {name: figure},
+   *    "accuracyBySeed": [number], "figures": {name: figure},
    *    "classes": [{"name", "rows", "accuracy": figure}],
    *    "confusion": [[rows of all seeds by actual and predicted class]] or null,
    *    "reliability": [{"rows", "confidence", "accuracy"}] or null}],

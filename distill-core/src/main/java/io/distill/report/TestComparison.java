@@ -311,6 +311,10 @@ final class TestComparison {
     return found;
   }
 
+  List<Double> accuracyBySeed(int contender) {
+    return tallies(contender).stream().map(Tally::accuracy).toList();
+  }
+
   private List<Tally> tallies(int contender) {
     int[] all = Bootstrap.all(1, test.size()).rows(0);
     List<Tally> tallies = new ArrayList<>();

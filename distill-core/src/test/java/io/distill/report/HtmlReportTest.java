@@ -272,6 +272,7 @@ class HtmlReportTest {
                     "student",
                     Role.DISTILLED,
                     1,
+                    List.of(),
                     Map.of(),
                     List.of(),
                     List.of(),

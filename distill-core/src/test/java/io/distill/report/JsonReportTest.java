@@ -43,7 +43,15 @@ class JsonReportTest {
     assertThat(json.getAsJsonObject("testSet").getAsJsonArray("classes")).hasSize(4);
     JsonObject distilled = json.getAsJsonArray("models").get(2).getAsJsonObject();
     assertThat(distilled.keySet())
-        .containsExactly("name", "role", "seeds", "figures", "classes", "confusion", "reliability");
+        .containsExactly(
+            "name",
+            "role",
+            "seeds",
+            "accuracyBySeed",
+            "figures",
+            "classes",
+            "confusion",
+            "reliability");
     assertThat(distilled.get("role").getAsString()).isEqualTo("distilled");
     JsonObject accuracy = distilled.getAsJsonObject("figures").getAsJsonObject("accuracy");
     assertThat(accuracy.get("value").getAsDouble()).isEqualTo(0.89);

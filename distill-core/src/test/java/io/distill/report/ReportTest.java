@@ -186,6 +186,7 @@ class ReportTest {
       assertThat(report.figure("good", "offTaskRetentionWorst").get()).isEqualTo(1);
       assertThat(report.figure("good", "offTaskRetentionMean").interval().orElseThrow().over())
           .isEqualTo(Interval.Over.SEEDS_AND_ROWS);
+      assertThat(report.figure("good", "letters/retention").get()).isEqualTo(1);
       // the target gained all, the other set nothing
       assertThat(report.figure("good", "transferabilityIndex").get()).isZero();
       assertThat(report.figure("good", "recoveredOffTaskRetentionMean").get()).isEqualTo(1);

@@ -133,6 +133,7 @@ final class SampleFindings {
         name,
         role,
         seeds,
+        java.util.Collections.nCopies(seeds, accuracy),
         figures,
         ofClasses,
         java.util.Arrays.stream(confusion)

@@ -4,17 +4,12 @@ import static io.distill.losses.Losses.embeddingCosine;
 import static io.distill.losses.Losses.hardLabels;
 import static io.distill.losses.Losses.softTargetsAndHardLabels;
 
-import com.google.common.io.MoreFiles;
-import com.google.common.io.RecursiveDeleteOption;
 import io.distill.DistillationResult;
 import io.distill.Distiller;
 import io.distill.data.DistillationDataset;
 import io.distill.data.TextDataset;
 import io.distill.data.Tokenizer;
-import io.distill.evaluation.Evaluation;
-import io.distill.evaluation.Latency;
 import io.distill.evaluation.LinearProbe;
-import io.distill.evaluation.ModelSize;
 import io.distill.loss.DistillationLoss;
 import io.distill.model.DeployableModel;
 import io.distill.report.Report;
@@ -23,17 +18,10 @@ import io.distill.student.Student;
 import io.distill.teacher.ModelTeacher;
 import io.distill.teacher.Teacher;
 import io.distill.training.Optimizer;
-import java.io.IOException;
 import java.io.PrintStream;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.function.Function;
 import java.util.function.IntFunction;
 import java.util.stream.Stream;
@@ -54,10 +42,12 @@ final class Contest {
   private static final double TEMPERATURE = 0.5;
   private static final double LEARNING_RATE = 3e-3;
   private static final int BATCH_SIZE = 64;
-  private static final int LATENCY_TEXTS = 200;
+
+  /** What texts of other kinds are called. */
+  private static final String OTHERS = "other kinds of text";
 
   /** How long the report times each contestant. */
-  private static final Duration REPORT_TIME = Duration.ofSeconds(1);
+  private static final Duration REPORT_TIME = Duration.ofSeconds(2);
 
   /** The student has at most one parameter for so many of the teacher's. */
   private static final int SIZE_RATIO = 52;
@@ -82,16 +72,18 @@ final class Contest {
 
   /** Who takes part. */
   enum Contestant {
-    TEACHER("teacher", "teacher (MiniLM with a classifier)"),
-    PLAIN("plain", "student, labels only"),
-    SELF_TRAINED("selfTrained", "student, its own pseudo-labels"),
-    DISTILLED("distilled", "student, distilled");
+    TEACHER("teacher", Report.Builder.TEACHER, "teacher (MiniLM with a classifier)"),
+    PLAIN("plain", "labels only", "student, labels only"),
+    SELF_TRAINED("selfTrained", "self-trained", "student, its own pseudo-labels"),
+    DISTILLED("distilled", "distilled", "student, distilled");
 
     private final String key;
+    private final String name;
     private final String title;
 
-    Contestant(String key, String title) {
+    Contestant(String key, String name, String title) {
       this.key = key;
+      this.name = name;
       this.title = title;
     }
 
@@ -106,7 +98,7 @@ final class Contest {
 
   /** What one seed gave. Its models stay open. */
   record Outcome(
-      Map<Contestant, Figures> figures,
+      double fittingSeconds,
       double untrainedOffTask,
       ModelTeacher teacher,
       DistillationResult untrained,
@@ -124,8 +116,8 @@ final class Contest {
     outcomes.stream().map(Outcome::teacher).distinct().forEach(ModelTeacher::close);
   }
 
-  /** Runs one seed; sizes and speeds are only measured if asked. */
-  Outcome run(long seed, boolean measure) {
+  /** Runs one seed. */
+  Outcome run(long seed) {
     TextDataset training = scenario.training(seed);
     long start = System.nanoTime();
     ModelTeacher teacher = teacher(training);
@@ -141,15 +133,9 @@ final class Contest {
     Student student = student(vocabulary);
     TextDataset labelled = training.subset(training.labelledRows());
     long steps = (long) epochs * ((training.size() + BATCH_SIZE - 1) / BATCH_SIZE);
-    int[] teachersAnswers = teacher.model().predict(scenario.test());
 
-    Map<Contestant, Figures> figures = new EnumMap<>(Contestant.class);
-    figures.put(
-        Contestant.TEACHER,
-        figures(teacher.model(), teachersAnswers, teachersAnswers, fitting, measure));
     DistillationResult untrained = untrained(student, teacher, labelled, seed);
     DistillationResult plain = fit("plain", student, teacher, hardLabels(), labelled, steps, seed);
-    figures.put(Contestant.PLAIN, figures(plain, teachersAnswers, measure));
     int[] pseudoLabels = plain.student().predict(training);
     for (int row : training.labelledRows()) {
       pseudoLabels[row] = training.label(row);
@@ -163,7 +149,6 @@ final class Contest {
             training.withLabels(pseudoLabels),
             steps,
             seed);
-    figures.put(Contestant.SELF_TRAINED, figures(self, teachersAnswers, measure));
     DistillationResult distilled =
         fit(
             "distilled",
@@ -173,9 +158,8 @@ final class Contest {
             training,
             steps,
             seed);
-    figures.put(Contestant.DISTILLED, figures(distilled, teachersAnswers, measure));
     return new Outcome(
-        figures, offTask(untrained.student()), teacher, untrained, plain, self, distilled);
+        fitting, offTask(untrained.student()), teacher, untrained, plain, self, distilled);
   }
 
   /** Compares the contestants over all seeds. */
@@ -184,17 +168,39 @@ final class Contest {
     return Report.builder()
         .title(scenario.title())
         .teacher(each(outcomes, Outcome::teacher, Teacher[]::new))
-        .plain("labels only", each(outcomes, Outcome::plain, DistillationResult[]::new))
-        .student("self-trained", each(outcomes, Outcome::selfTrained, DistillationResult[]::new))
-        .distilled("distilled", each(outcomes, Outcome::distilled, DistillationResult[]::new))
+        .plain(Contestant.PLAIN.name, each(outcomes, Outcome::plain, DistillationResult[]::new))
+        .student(
+            Contestant.SELF_TRAINED.name,
+            each(outcomes, Outcome::selfTrained, DistillationResult[]::new))
+        .distilled(
+            Contestant.DISTILLED.name,
+            each(outcomes, Outcome::distilled, DistillationResult[]::new))
         .testSet(scenario.test())
         .target("the task", training.subset(training.labelledRows()), scenario.test())
-        .other("other kinds of text", scenario.othersToFit(), scenario.othersToTest())
+        .other(OTHERS, scenario.othersToFit(), scenario.othersToTest())
         .before(
-            "distilled",
+            Contestant.DISTILLED.name,
             each(outcomes, outcome -> outcome.untrained().student(), DeployableModel[]::new))
         .measuringTime(REPORT_TIME)
         .build();
+  }
+
+  /** Returns what the report says of one contestant. */
+  static Figures figures(Report report, Contestant contestant, List<Outcome> outcomes) {
+    String name = contestant.name;
+    boolean teacher = contestant == Contestant.TEACHER;
+    return new Figures(
+        report.figure(name, "accuracy").get(),
+        teacher ? 1 : report.figure(name, "agreement").get(),
+        Math.round(report.figure(name, "parameters").get()),
+        Math.round(report.figure(name, "bytes").get()),
+        report.figure(name, "textsPerSecond").get(),
+        report.figure(name, "p50Millis").get(),
+        report.figure(name, "modelP50Millis").get(),
+        teacher
+            ? outcomes.stream().mapToDouble(Outcome::fittingSeconds).average().orElseThrow()
+            : report.figure(name, "trainingSeconds").get(),
+        report.figure(name, OTHERS + "/score").get());
   }
 
   private static <T> T[] each(
@@ -265,68 +271,7 @@ final class Contest {
         .fit(dataset);
   }
 
-  private Figures figures(DistillationResult result, int[] teachersAnswers, boolean measure) {
-    return figures(
-        result.student(),
-        result.student().predict(scenario.test()),
-        teachersAnswers,
-        result.seconds(),
-        measure);
-  }
-
-  private Figures figures(
-      DeployableModel model,
-      int[] answers,
-      int[] teachersAnswers,
-      double trainingSeconds,
-      boolean measure) {
-    long bytes = 0;
-    double perSecond = Double.NaN;
-    double p50 = Double.NaN;
-    double p50Bare = Double.NaN;
-    if (measure) {
-      bytes = savedBytes(model);
-      List<String> texts =
-          scenario.test().texts().subList(0, Math.min(LATENCY_TEXTS, scenario.test().size()));
-      Latency latency = Latency.measure(model, texts);
-      perSecond = latency.sentencesPerSecond();
-      p50 = latency.p50Millis();
-      p50Bare = latency.modelP50Millis();
-    }
-    return new Figures(
-        Evaluation.of(answers, scenario.test()).accuracy(),
-        Evaluation.agreement(answers, teachersAnswers),
-        model.parameterCount(),
-        bytes,
-        perSecond,
-        p50,
-        p50Bare,
-        trainingSeconds,
-        offTask(model));
-  }
-
   private double offTask(DeployableModel model) {
     return LinearProbe.of(model, scenario.othersToFit(), scenario.othersToTest());
-  }
-
-  private static long savedBytes(DeployableModel model) {
-    try {
-      Path directory = Files.createTempDirectory("distill-size");
-      try {
-        model.save(directory.resolve("model"));
-        return ModelSize.bytes(directory);
-      } finally {
-        MoreFiles.deleteRecursively(directory, RecursiveDeleteOption.ALLOW_INSECURE);
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
-  /** Returns the figures of one contestant over several seeds. */
-  static List<Figures> of(Contestant contestant, List<Outcome> outcomes) {
-    List<Figures> figures = new ArrayList<>();
-    outcomes.forEach(outcome -> figures.add(outcome.figures().get(contestant)));
-    return figures;
   }
 }

@@ -170,15 +170,18 @@ public final class EmailExample implements Callable<Integer> {
       for (long seed : used) {
         out.printf("Seed %d%n", seed);
         out.flush();
-        outcomes.add(contest.run(seed, outcomes.isEmpty()));
+        outcomes.add(contest.run(seed));
       }
-      Summary summary = new Summary(scenario, used, outcomes);
+      out.println("Comparing them");
+      out.flush();
+      Report compared = contest.report(outcomes);
+      Summary summary = new Summary(scenario, used, outcomes, compared);
       summary.print(out);
       if (json != null) {
         summary.writeJson(json);
       }
       serve(scenario, outcomes.get(0).distilled().student());
-      report(contest.report(outcomes));
+      report(compared);
       Contest.close(outcomes);
     }
     return 0;

@@ -90,11 +90,7 @@ class EmailExampleTest {
     assertThat(distilled.get("name").getAsString()).isEqualTo("distilled");
     for (String name : List.of("accuracy", "agreement", "parameters", "bytes")) {
       assertThat(
-              distilled
-                  .getAsJsonObject("figures")
-                  .getAsJsonObject(name)
-                  .get("value")
-                  .getAsDouble())
+              distilled.getAsJsonObject("figures").getAsJsonObject(name).get("value").getAsDouble())
           .as(name)
           .isEqualTo(figure(figures, "distilled", name));
     }
