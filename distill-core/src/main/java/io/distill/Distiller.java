@@ -34,7 +34,6 @@ import io.distill.training.internal.Recipe;
 import io.distill.training.internal.RecipeDescriber;
 import io.distill.training.internal.ResumePlan;
 import io.distill.training.internal.StopSignal;
-import io.distill.training.internal.TrainingLoop;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -117,8 +116,7 @@ public final class Distiller {
    * @throws NonFiniteLossException if a loss term or the gradient stops being finite
    */
   public DistillationResult fit(DistillationDataset dataset) {
-    return new DistillationResult(
-        TrainingLoop.run(recipe, requireNonNull(dataset, "dataset"), new StopSignal()));
+    return DistillationResult.of(recipe, requireNonNull(dataset, "dataset"), new StopSignal());
   }
 
   /**

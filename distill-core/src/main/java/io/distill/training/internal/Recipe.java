@@ -85,7 +85,7 @@ public record Recipe(
   }
 
   /** Returns the terms of the loss; a name that comes again gets a number. */
-  List<LossTerm> terms() {
+  public List<LossTerm> terms() {
     Map<String, Integer> seen = new HashMap<>();
     List<LossTerm> distinct = new ArrayList<>();
     for (LossTerm term : loss.terms()) {
@@ -94,5 +94,34 @@ public record Recipe(
           count == 1 ? term : new LossTerm(term.name() + "#" + count, term.weight(), term.loss()));
     }
     return distinct;
+  }
+
+  /** Returns this recipe with one more listener. */
+  public Recipe withListener(TrainingListener listener) {
+    List<TrainingListener> more = new ArrayList<>(listeners);
+    more.add(listener);
+    return new Recipe(
+        teacher,
+        student,
+        loss,
+        temperature,
+        rowTemperature,
+        layerMapping,
+        epochs,
+        steps,
+        batchSize,
+        gradientAccumulation,
+        gradientClipping,
+        optimizer,
+        learningRateSchedule,
+        seed,
+        device,
+        gradientNormSteps,
+        more,
+        validation,
+        evaluations,
+        earlyStopping,
+        checkpoints,
+        resume);
   }
 }
