@@ -11,11 +11,8 @@ import io.distill.model.DeployableModel;
 import io.distill.student.Student;
 import io.distill.student.StudentSetup;
 import io.distill.teacher.Teacher;
-import io.distill.training.internal.FinishedRun;
 import io.distill.training.internal.OpenStudent;
 import io.distill.training.internal.Recipe;
-import io.distill.training.internal.StopSignal;
-import io.distill.training.internal.TrainingLoop;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
@@ -123,10 +120,13 @@ public final class MutualLearning {
       parts.add(recipes.get(i).apply(othersOf(peers, i)).build().recipe());
     }
     requireDifferentModels(parts);
+    // all together first: a peer must not answer for what another one was just told
+    Peer sources = new Peer();
+    parts.forEach(part -> sources.alsoLearnsFrom(part.teacher()));
+    peers.forEach(peer -> peer.alsoLearnsFrom(sources));
     try {
       open(parts, peers, dataset);
-      List<FinishedRun> runs = TrainingLoop.runTogether(parts, dataset, new StopSignal());
-      return new DistillationResults(runs.stream().map(DistillationResult::new).toList());
+      return new DistillationResults(DistillationResult.together(parts, dataset));
     } catch (RuntimeException | Error e) {
       for (Peer peer : peers) {
         try {

@@ -7,21 +7,35 @@ import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
 import io.distill.internal.NativeEngine;
 import io.distill.model.DeployableModel;
+import io.distill.provenance.Provenance;
+import io.distill.provenance.Terms;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import io.distill.teacher.Teacher;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** A student as its peers see it: a teacher whose weights change. It is one once it is opened. */
 final class Peer implements Teacher {
 
+  private static final Terms AMONG_STUDENTS =
+      Terms.agreement("students that learn from each other", Terms.Permission.YES, "");
+
   private @Nullable DeployableModel student;
+  private Terms terms = AMONG_STUDENTS;
+  private List<Provenance> origins = List.of();
 
   void become(DeployableModel opened) {
     student = opened;
+  }
+
+  /** What one student learns from a teacher of its own, its peers learn through it. */
+  void alsoLearnsFrom(Teacher teacher) {
+    terms = teacher.terms().stricter(terms);
+    origins = Stream.concat(origins.stream(), teacher.origins().stream()).distinct().toList();
   }
 
   void closeStudent() {
@@ -63,6 +77,21 @@ final class Peer implements Teacher {
   @Override
   public boolean changes() {
     return true;
+  }
+
+  @Override
+  public String id() {
+    return "peer";
+  }
+
+  @Override
+  public Terms terms() {
+    return terms;
+  }
+
+  @Override
+  public List<Provenance> origins() {
+    return origins;
   }
 
   @Override

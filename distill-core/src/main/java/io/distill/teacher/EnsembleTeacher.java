@@ -21,7 +21,10 @@ import io.distill.exception.DistillationException;
 import io.distill.internal.NativeEngine;
 import io.distill.model.DeployableModel;
 import io.distill.model.RowSignals;
-import io.distill.provenance.RecipePart;
+import io.distill.provenance.Provenance;
+import io.distill.provenance.Terms;
+import io.distill.provenance.TermsDecision;
+import io.distill.provenance.spi.RecipePart;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import java.nio.charset.StandardCharsets;
@@ -35,6 +38,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * Several teachers that answer as one.
@@ -82,6 +86,9 @@ public final class EnsembleTeacher implements Teacher, RecipePart {
   private static final double WEIGHT_TOLERANCE = 1e-6;
 
   private static final Set<SignalKind> LOGITS = Set.of(SignalKind.LOGITS);
+  private static final Terms UNDECLARED_MEMBER =
+      Terms.agreement("nothing declared by a member of the ensemble", Terms.Permission.UNKNOWN, "");
+
   private static final int FEWEST = 2;
   private static final int NOBODY = -1;
 
@@ -479,6 +486,39 @@ public final class EnsembleTeacher implements Teacher, RecipePart {
    */
   public int[] predict(DistillationDataset dataset) {
     return Arrays.stream(logits(dataset)).mapToInt(DeployableModel::indexOfMaximum).toArray();
+  }
+
+  /** The names of the members. */
+  @Override
+  public String id() {
+    return "ensemble of "
+        + members.stream().map(Teacher::id).collect(Collectors.joining(" and "));
+  }
+
+  /**
+   * The strictest terms of the members, each of which is as free as its own teachers: an ensemble
+   * with a member that must not be learned from must not be either.
+   */
+  @Override
+  public Terms terms() {
+    Terms strictest = members.stream().map(EnsembleTeacher::terms).reduce(Terms::stricter).get();
+    // not undeclared as a whole, which the terms of other members' teachers would stand in for
+    return strictest.declared() ? strictest : UNDECLARED_MEMBER;
+  }
+
+  private static Terms terms(Teacher member) {
+    return member.origins().stream()
+        .flatMap(origin -> origin.terms().stream())
+        .map(TermsDecision::terms)
+        .reduce(Terms::stricter)
+        .map(member.terms()::orInherited)
+        .orElse(member.terms());
+  }
+
+  /** The provenances of all members. */
+  @Override
+  public List<Provenance> origins() {
+    return members.stream().flatMap(member -> member.origins().stream()).distinct().toList();
   }
 
   /** A digest of how members are put together and of their digests; empty if one has none. */

@@ -6,7 +6,8 @@ import com.google.common.collect.ImmutableSet;
 import io.distill.data.Batch;
 import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
-import io.distill.provenance.RecipePart;
+import io.distill.provenance.Terms;
+import io.distill.provenance.spi.RecipePart;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import java.util.Optional;
@@ -34,6 +35,11 @@ import java.util.Set;
  *     role models, 2017</a>
  */
 public final class MovingAverageTeacher implements Teacher, RecipePart {
+
+  static final String ID = "moving average of the student";
+
+  /** What a student says may teach the student. */
+  static final Terms OWN = Terms.agreement("the student's own weights", Terms.Permission.YES, "");
 
   private final double decay;
   private final boolean warmUp;
@@ -92,6 +98,17 @@ public final class MovingAverageTeacher implements Teacher, RecipePart {
   @Override
   public Optional<Tokenizer> tokenizer() {
     return Optional.empty();
+  }
+
+  @Override
+  public String id() {
+    return ID;
+  }
+
+  /** Nobody else's: the average is made of the student. */
+  @Override
+  public Terms terms() {
+    return OWN;
   }
 
   @Override

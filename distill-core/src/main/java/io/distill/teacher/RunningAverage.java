@@ -10,7 +10,8 @@ import io.distill.data.Batch;
 import io.distill.data.Tokenizer;
 import io.distill.internal.NativeEngine;
 import io.distill.model.DeployableModel;
-import io.distill.provenance.RecipePart;
+import io.distill.provenance.Terms;
+import io.distill.provenance.spi.RecipePart;
 import io.distill.signal.LogitFactors;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
@@ -223,6 +224,16 @@ final class RunningAverage implements Teacher, StudentFollower, RecipePart {
   @Override
   public Device device() {
     return following == null ? NativeEngine.defaultDevice() : following.student.model().device();
+  }
+
+  @Override
+  public String id() {
+    return MovingAverageTeacher.ID;
+  }
+
+  @Override
+  public Terms terms() {
+    return MovingAverageTeacher.OWN;
   }
 
   @Override

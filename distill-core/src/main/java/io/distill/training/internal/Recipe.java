@@ -36,6 +36,7 @@ import org.jspecify.annotations.Nullable;
  * @param earlyStopping when a run ends before its time, if it may
  * @param checkpoints where the run is kept, if it is
  * @param resume what the run goes on from, if it does
+ * @param declarations what is said about the run and decides no weights
  */
 public record Recipe(
     Teacher teacher,
@@ -59,7 +60,8 @@ public record Recipe(
     List<Every> evaluations,
     @Nullable EarlyStopping earlyStopping,
     @Nullable CheckpointPlan checkpoints,
-    @Nullable ResumePlan resume) {
+    @Nullable ResumePlan resume,
+    Declarations declarations) {
 
   /** Copies the lists. */
   public Recipe {
@@ -69,22 +71,33 @@ public record Recipe(
 
   /** Returns this recipe with another teacher. */
   Recipe withTeacher(Teacher other) {
-    return with(other, student, resume);
+    return with(other, student, listeners, resume);
   }
 
   /** Returns this recipe with another student. */
   public Recipe withStudent(Student other) {
-    return with(teacher, other, resume);
+    return with(teacher, other, listeners, resume);
+  }
+
+  /** Returns this recipe with one more listener. */
+  public Recipe withListener(TrainingListener listener) {
+    List<TrainingListener> more = new ArrayList<>(listeners);
+    more.add(listener);
+    return with(teacher, student, more, resume);
   }
 
   /** Returns this recipe, which resumes, with a limit to what it resumes from. */
   Recipe resumedAtMost(OptionalLong step) {
     ResumePlan plan = Objects.requireNonNull(resume, "resume");
-    return with(teacher, student, new ResumePlan(plan.directory(), plan.required(), step));
+    return with(
+        teacher, student, listeners, new ResumePlan(plan.directory(), plan.required(), step));
   }
 
   private Recipe with(
-      Teacher otherTeacher, Student otherStudent, @Nullable ResumePlan otherResume) {
+      Teacher otherTeacher,
+      Student otherStudent,
+      List<TrainingListener> otherListeners,
+      @Nullable ResumePlan otherResume) {
     return new Recipe(
         otherTeacher,
         otherStudent,
@@ -102,12 +115,13 @@ public record Recipe(
         seed,
         device,
         gradientNormSteps,
-        listeners,
+        otherListeners,
         validation,
         evaluations,
         earlyStopping,
         checkpoints,
-        otherResume);
+        otherResume,
+        declarations);
   }
 
   /** Returns what the student must say for the loss and the run's temperature. */
@@ -127,7 +141,7 @@ public record Recipe(
   }
 
   /** Returns the terms of the loss; a name that comes again gets a number. */
-  List<LossTerm> terms() {
+  public List<LossTerm> terms() {
     Map<String, Integer> seen = new HashMap<>();
     List<LossTerm> distinct = new ArrayList<>();
     for (LossTerm term : loss.terms()) {

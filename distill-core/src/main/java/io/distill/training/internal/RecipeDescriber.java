@@ -13,7 +13,7 @@ import io.distill.loss.DistillationLoss;
 import io.distill.loss.RowTemperature;
 import io.distill.mapping.LayerMapping;
 import io.distill.provenance.RecipeDescription;
-import io.distill.provenance.RecipePart;
+import io.distill.provenance.spi.RecipePart;
 import io.distill.provenance.internal.PartCodec;
 import io.distill.schedule.LearningRateSchedule;
 import io.distill.schedule.Progress;
@@ -160,7 +160,7 @@ public final class RecipeDescriber {
     return json;
   }
 
-  private static String name(Device device) {
+  static String name(Device device) {
     return device.getDeviceType() + (device.isGpu() ? device.getDeviceId() : "");
   }
 
@@ -315,7 +315,8 @@ public final class RecipeDescriber {
               "recipe's evaluations must be a list but is none; use a recipe that is whole");
         }
         for (int i = 0; i < array.size(); i++) {
-          evaluations.add(codec.decode("evaluations[" + i + "]", array.get(i), Every.class));
+          evaluations.add(
+              codec.decode("recipe's evaluations[" + i + "]", array.get(i), Every.class));
         }
       }
       return evaluations;
@@ -344,7 +345,7 @@ public final class RecipeDescriber {
     }
 
     private <T> T value(String name, Class<T> type) {
-      return codec.decode(name, member(name), type);
+      return codec.decode("recipe's " + name, member(name), type);
     }
 
     private <T> @Nullable T optional(String name, Class<T> type) {
