@@ -122,6 +122,7 @@ public record Recipe(
         evaluations,
         earlyStopping,
         checkpoints,
-        resume);
+        resume,
+        declarations);
   }
 }
