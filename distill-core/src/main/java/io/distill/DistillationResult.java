@@ -34,7 +34,7 @@ public final class DistillationResult implements TrainedStudent, AutoCloseable {
 
   /** Runs a recipe and keeps its curves. */
   static DistillationResult of(Recipe recipe, DistillationDataset dataset, StopSignal stop) {
-    RunRecorder recorder = new RunRecorder(recipe.terms());
+    RunRecorder recorder = new RunRecorder();
     FinishedRun run = TrainingLoop.run(recipe.withListener(recorder), dataset, stop);
     return new DistillationResult(run, recorder.record());
   }

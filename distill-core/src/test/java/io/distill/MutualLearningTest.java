@@ -13,6 +13,7 @@ import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
 import io.distill.internal.NativeEngine;
 import io.distill.loss.DistillationLoss;
+import io.distill.provenance.Terms;
 import io.distill.schedule.LearningRateSchedule;
 import io.distill.schedule.Progress;
 import io.distill.student.Student;
@@ -235,6 +236,27 @@ class MutualLearningTest {
         peer -> recipe(Teacher.ensemble(peer, RuleTeacher.echo()), TinyRuns.perceptron());
     try (DistillationResults results = MutualLearning.of(2, recipe).fit(DATA)) {
       assertThat(results.all()).hasSize(2);
+    }
+  }
+
+  @Test
+  void peers_learnThroughEachOther_underTheTermsOfTheirTeachers() {
+    Teacher forbidden =
+        RuleTeacher.echo()
+            .declaring("forbidden", Terms.agreement("no", Terms.Permission.NO, "not at all"));
+    Function<Teacher, Distiller.Builder> allowed =
+        peer ->
+            recipe(Teacher.ensemble(peer, forbidden), TinyRuns.perceptron()).allowTerms("a test");
+    assertThatThrownBy(
+            () ->
+                MutualLearning.of(allowed, peer -> recipe(peer, TinyRuns.perceptron())).fit(DATA))
+        .isInstanceOf(DistillationException.class)
+        .hasMessageStartingWith("teacher 'peer' must allow other models to be trained");
+    try (DistillationResults results =
+        MutualLearning.of(2, peer -> recipe(peer, TinyRuns.perceptron())).fit(DATA)) {
+      assertThat(results.all().get(1).provenance().terms())
+          .allSatisfy(
+              each -> assertThat(each.terms().trainingOthers()).isEqualTo(Terms.Permission.YES));
     }
   }
 

@@ -10,6 +10,8 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.distill.DistillationResult;
+import io.distill.Distiller;
 import io.distill.data.Batch;
 import io.distill.data.TextDataset;
 import io.distill.data.TextExample;
@@ -20,9 +22,11 @@ import io.distill.model.Activation;
 import io.distill.model.BagOfEmbeddings;
 import io.distill.model.DeployableModel;
 import io.distill.model.ScriptedModel;
+import io.distill.provenance.Terms;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import io.distill.training.FloatRows;
+import io.distill.training.RuleTeacher;
 import io.distill.training.TinyRuns;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -711,6 +715,59 @@ class EnsembleTeacherTest {
     float[] answer = ask(Teacher.ensemble(inner, table(d)).weighted(0.8, 0.2), 0)[0];
     assertClose(
         answer, log(meanProbabilities(new double[] {0.4, 0.4, 0.2}, 1, A[0], B[0], d[0]), 1));
+  }
+
+  private static Distiller.Builder recipe(Teacher teacher) {
+    return Distiller.builder()
+        .teacher(teacher)
+        .student(TinyRuns.perceptron())
+        .loss(TinyRuns.divergence())
+        .epochs(1);
+  }
+
+  private static Terms terms(Terms.Permission permission) {
+    return Terms.agreement(permission.name(), permission, "");
+  }
+
+  @Test
+  void terms_areTheStrictestOfTheMembers() {
+    Teacher free = table(A).declaring("free", terms(Terms.Permission.YES));
+    Teacher bound = table(B).declaring("bound", terms(Terms.Permission.CONDITIONAL));
+    Teacher forbidden = table(C).declaring("forbidden", terms(Terms.Permission.NO));
+    assertThat(Teacher.ensemble(free, bound).terms()).isEqualTo(bound.terms());
+    assertThat(Teacher.ensemble(free, Teacher.ensemble(bound, forbidden)).terms())
+        .isEqualTo(forbidden.terms());
+    assertThat(Teacher.ensemble(free, forbidden).id()).isEqualTo("ensemble of free and forbidden");
+    Terms unknown = Teacher.ensemble(free, table(B)).terms();
+    assertThat(unknown.trainingOthers()).isEqualTo(Terms.Permission.UNKNOWN);
+    // else the terms of another member's teachers would stand in for what is not known
+    assertThat(unknown.declared()).isTrue();
+    assertThat(Teacher.ensemble(free, Teacher.movingAverage(0.9)).terms())
+        .isEqualTo(free.terms());
+  }
+
+  @Test
+  void run_withAForbiddenMember_isRefused_alsoThroughStudents() {
+    Teacher forbidden = RuleTeacher.echo().declaring("forbidden", terms(Terms.Permission.NO));
+    Teacher free = RuleTeacher.of(row -> row).declaring("free", terms(Terms.Permission.YES));
+    assertThatThrownBy(() -> recipe(Teacher.ensemble(free, forbidden)).fit(ROWS))
+        .isInstanceOf(DistillationException.class)
+        .hasMessageStartingWith(
+            "teacher 'ensemble of free and forbidden' must allow other models to be trained");
+    try (DistillationResult allowed =
+        recipe(forbidden).allowTerms("a test").fit(ROWS)) {
+      Teacher student = Teacher.of(allowed.student());
+      assertThatThrownBy(() -> recipe(Teacher.ensemble(free, student)).fit(ROWS))
+          .isInstanceOf(DistillationException.class)
+          .hasMessageContaining("must allow other models to be trained");
+      try (DistillationResult again =
+          recipe(Teacher.ensemble(free, student)).allowTerms("a test").fit(ROWS)) {
+        assertThat(again.provenance().terms())
+            .anySatisfy(
+                each ->
+                    assertThat(each.terms().trainingOthers()).isEqualTo(Terms.Permission.NO));
+      }
+    }
   }
 
   @Test

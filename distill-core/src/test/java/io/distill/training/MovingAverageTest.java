@@ -17,6 +17,7 @@ import io.distill.data.TextDataset;
 import io.distill.evaluation.Evaluation;
 import io.distill.exception.DistillationException;
 import io.distill.internal.NativeEngine;
+import io.distill.provenance.Terms;
 import io.distill.student.Student;
 import io.distill.teacher.Teacher;
 import java.nio.file.Path;
@@ -185,6 +186,16 @@ class MovingAverageTest {
         .student(Student.bagOfEmbeddings().tokenizer(TinyRuns.tokenizer()).build())
         .loss(loss)
         .epochs(3);
+  }
+
+  @Test
+  void declaredAverage_followsToo() {
+    Teacher declared =
+        Teacher.movingAverage(0.9)
+            .declaring("own", Terms.agreement("own", Terms.Permission.YES, ""));
+    assertSame(
+        TinyRuns.train(recipe(declared), TEXTS),
+        TinyRuns.train(recipe(Teacher.movingAverage(0.9)), TEXTS));
   }
 
   @Test
