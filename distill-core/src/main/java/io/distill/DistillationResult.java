@@ -44,7 +44,7 @@ public final class DistillationResult implements TrainedStudent, AutoCloseable {
     List<RunRecorder> recorders = new ArrayList<>();
     List<Recipe> recorded = new ArrayList<>();
     for (Recipe recipe : recipes) {
-      RunRecorder recorder = new RunRecorder(recipe.terms());
+      RunRecorder recorder = new RunRecorder();
       recorders.add(recorder);
       recorded.add(recipe.withListener(recorder));
     }

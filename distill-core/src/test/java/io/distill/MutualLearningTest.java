@@ -146,7 +146,7 @@ class MutualLearningTest {
       assertThat(results.all()).hasSize(2);
       assertThat(results.all().get(0).steps()).isEqualTo(3);
       assertThat(results.all().get(1).steps()).isEqualTo(5);
-      assertThat(results.students().get(0)).isSameAs(first.opened().get());
+      assertThat(results.students().get(0).model()).isSameAs(first.opened().get().model());
       // what b heard in its step is what a says after its own
       assertThat(saidByPeer).hasSize(5);
       assertThat(saidByPeer.get(0)).isEqualTo(after.get(0));
@@ -248,8 +248,7 @@ class MutualLearningTest {
         peer ->
             recipe(Teacher.ensemble(peer, forbidden), TinyRuns.perceptron()).allowTerms("a test");
     assertThatThrownBy(
-            () ->
-                MutualLearning.of(allowed, peer -> recipe(peer, TinyRuns.perceptron())).fit(DATA))
+            () -> MutualLearning.of(allowed, peer -> recipe(peer, TinyRuns.perceptron())).fit(DATA))
         .isInstanceOf(DistillationException.class)
         .hasMessageStartingWith("teacher 'peer' must allow other models to be trained");
     try (DistillationResults results =
@@ -372,7 +371,7 @@ class MutualLearningTest {
         .isInstanceOf(DistillationException.class)
         .hasMessageStartingWith("earlyStopping must watch one of the metrics");
     assertThat(students).hasSize(2).allMatch(TinyRuns.Watched::closed);
-    assertThat(told).hasSize(2);
+    assertThat(told).hasSize(1);
     students.clear();
     assertThatThrownBy(
             () ->

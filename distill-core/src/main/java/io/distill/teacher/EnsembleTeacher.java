@@ -87,7 +87,10 @@ public final class EnsembleTeacher implements Teacher, RecipePart {
 
   private static final Set<SignalKind> LOGITS = Set.of(SignalKind.LOGITS);
   private static final Terms UNDECLARED_MEMBER =
-      Terms.agreement("nothing declared by a member of the ensemble", Terms.Permission.UNKNOWN, "");
+      Terms.agreement(
+          "terms that a member does not declare",
+          Terms.Permission.UNKNOWN,
+          "declare them with member.declaring(Terms.spdx(...))");
 
   private static final int FEWEST = 2;
   private static final int NOBODY = -1;
@@ -491,8 +494,7 @@ public final class EnsembleTeacher implements Teacher, RecipePart {
   /** The names of the members. */
   @Override
   public String id() {
-    return "ensemble of "
-        + members.stream().map(Teacher::id).collect(Collectors.joining(" and "));
+    return "ensemble of " + members.stream().map(Teacher::id).collect(Collectors.joining(" and "));
   }
 
   /**

@@ -742,8 +742,7 @@ class EnsembleTeacherTest {
     assertThat(unknown.trainingOthers()).isEqualTo(Terms.Permission.UNKNOWN);
     // else the terms of another member's teachers would stand in for what is not known
     assertThat(unknown.declared()).isTrue();
-    assertThat(Teacher.ensemble(free, Teacher.movingAverage(0.9)).terms())
-        .isEqualTo(free.terms());
+    assertThat(Teacher.ensemble(free, Teacher.movingAverage(0.9)).terms()).isEqualTo(free.terms());
   }
 
   @Test
@@ -754,8 +753,7 @@ class EnsembleTeacherTest {
         .isInstanceOf(DistillationException.class)
         .hasMessageStartingWith(
             "teacher 'ensemble of free and forbidden' must allow other models to be trained");
-    try (DistillationResult allowed =
-        recipe(forbidden).allowTerms("a test").fit(ROWS)) {
+    try (DistillationResult allowed = recipe(forbidden).allowTerms("a test").fit(ROWS)) {
       Teacher student = Teacher.of(allowed.student());
       assertThatThrownBy(() -> recipe(Teacher.ensemble(free, student)).fit(ROWS))
           .isInstanceOf(DistillationException.class)
@@ -764,8 +762,7 @@ class EnsembleTeacherTest {
           recipe(Teacher.ensemble(free, student)).allowTerms("a test").fit(ROWS)) {
         assertThat(again.provenance().terms())
             .anySatisfy(
-                each ->
-                    assertThat(each.terms().trainingOthers()).isEqualTo(Terms.Permission.NO));
+                each -> assertThat(each.terms().trainingOthers()).isEqualTo(Terms.Permission.NO));
       }
     }
   }
