@@ -95,12 +95,12 @@ public record BagOfEmbeddings(
   }
 
   @Override
-  public ScriptModule module(Map<String, HostTensor> weights) {
-    Layers layers = new Layers(weights);
+  public ScriptModule module(Map<String, HostTensor> weights, Computation computation) {
+    Layers layers = new Layers(weights, computation);
     ScriptModule.Builder builder =
         ScriptModule.builder("BagOfEmbeddings")
             .module("embeddings", layers.embedding("embeddings", vocabularySize, embeddingSize))
-            .module("hidden", layers.linear("hidden", hiddenSize, embeddingSize))
+            .module("hidden", layers.product("hidden", hiddenSize, embeddingSize))
             .constant("word_dropout", wordDropout)
             .constant("dropout", dropout)
             .method(
@@ -118,7 +118,7 @@ public record BagOfEmbeddings(
                 def encode(self, pooled: Tensor) -> Tensor:
                   return %s
                 """
-                    .formatted(activation.of("self.hidden.forward(pooled)")));
+                    .formatted(layers.float32(activation.of("self.hidden.forward(pooled)"))));
     if (classes > 0) {
       builder
           .module("classifier", layers.linear("classifier", classes, hiddenSize))

@@ -127,6 +127,22 @@ public final class DeployableModel implements AutoCloseable {
    * @throws DistillationException if a file is missing or damaged
    */
   public static DeployableModel load(Path directory, Device device, boolean trainable) {
+    return load(directory, device, trainable, Computation.standard());
+  }
+
+  /**
+   * Reads a directory that {@link #save} wrote, to compute as it is told; only models of this
+   * library can, others compute as they are.
+   *
+   * @param directory the directory
+   * @param device where the model shall live
+   * @param trainable whether it can be trained
+   * @param computation the precision, and whether activations are kept
+   * @return the model
+   * @throws DistillationException if a file is missing or damaged
+   */
+  public static DeployableModel load(
+      Path directory, Device device, boolean trainable, Computation computation) {
     requireDirectory(directory);
     Path file = directory.resolve(CONFIG_FILE);
     JsonObject config = readConfig(file);
@@ -142,7 +158,7 @@ public final class DeployableModel implements AutoCloseable {
           tokenizer,
           names);
     }
-    ScriptedModel model = ScriptedModel.read(modelFile, device, trainable);
+    ScriptedModel model = ScriptedModel.read(modelFile, device, trainable, computation);
     try {
       requireBelongTogether(directory, model.configuration().orElseThrow(), tokenizer, names);
     } catch (DistillationException e) {

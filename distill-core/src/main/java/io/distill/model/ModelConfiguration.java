@@ -27,13 +27,26 @@ public sealed interface ModelConfiguration
   Map<String, HostTensor> initialWeights(long seed);
 
   /**
-   * Builds the module.
+   * Builds the module that is saved: it computes in float32.
    *
    * @param weights a tensor for each parameter name of {@link #initialWeights}
    * @return the module
    * @throws DistillationException if a weight is missing, superfluous, or has another shape
    */
-  ScriptModule module(Map<String, HostTensor> weights);
+  default ScriptModule module(Map<String, HostTensor> weights) {
+    return module(weights, Computation.standard());
+  }
+
+  /**
+   * Builds a module with the same parameters that computes as it is told.
+   *
+   * @param weights a tensor for each parameter name of {@link #initialWeights}
+   * @param computation the precision, and whether activations are kept; whatever it is, all inputs
+   *     and outputs of the methods are float32
+   * @return the module
+   * @throws DistillationException if a weight is missing, superfluous, or has another shape
+   */
+  ScriptModule module(Map<String, HostTensor> weights, Computation computation);
 
   /**
    * Returns what the model can say.

@@ -74,8 +74,8 @@ public record MultilayerPerceptron(
   }
 
   @Override
-  public ScriptModule module(Map<String, HostTensor> weights) {
-    Layers layers = new Layers(weights);
+  public ScriptModule module(Map<String, HostTensor> weights, Computation computation) {
+    Layers layers = new Layers(weights, computation);
     ScriptModule.Builder hidden = ScriptModule.builder("HiddenLayers");
     StringBuilder encode = new StringBuilder();
     encode.append("def encode(self, input: Tensor) -> List[Tensor]:\n");
@@ -83,11 +83,12 @@ public record MultilayerPerceptron(
     StringBuilder names = new StringBuilder();
     int in = inputSize;
     for (int i = 0; i < hiddenSizes.size(); i++) {
-      hidden.module(Integer.toString(i), layers.linear("hidden." + i, hiddenSizes.get(i), in));
+      hidden.module(Integer.toString(i), layers.product("hidden." + i, hiddenSizes.get(i), in));
       in = hiddenSizes.get(i);
       String layer = "getattr(self.hidden, \"" + i + "\").forward(h" + i + ")";
       encode.append("  h").append(i + 1).append(" = torch.dropout(");
-      encode.append(activation.of(layer)).append(", self.dropout, self.training)\n");
+      encode.append(layers.float32(activation.of(layer)));
+      encode.append(", self.dropout, self.training)\n");
       names.append(i == 0 ? "h" : ", h").append(i + 1);
     }
     encode.append("  return [").append(names).append("]\n");

@@ -15,7 +15,6 @@ import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import io.distill.torchscript.HostTensor;
 import io.distill.torchscript.LoadedModule;
-import io.distill.torchscript.ScriptModule;
 import io.distill.torchscript.TorchScriptArchive;
 import java.nio.file.Path;
 import java.util.EnumSet;
@@ -31,18 +30,22 @@ public final class ScriptedModel implements SignalModel {
   private static final String CONFIGURATION = "distill.json";
 
   private final ModelConfiguration configuration;
-  private final ScriptModule definition;
+  private final Computation computation;
   private final LoadedModule module;
   private final Device device;
   private final boolean trainable;
 
   private ScriptedModel(
-      ModelConfiguration configuration, ScriptModule definition, Device device, boolean trainable) {
+      ModelConfiguration configuration,
+      Computation computation,
+      LoadedModule module,
+      Device device,
+      boolean trainable) {
     this.configuration = configuration;
-    this.definition = definition;
+    this.computation = computation;
+    this.module = module;
     this.device = device;
     this.trainable = trainable;
-    this.module = LoadedModule.load(definition, device, trainable);
   }
 
   /**
@@ -59,8 +62,32 @@ public final class ScriptedModel implements SignalModel {
       Map<String, HostTensor> weights,
       Device device,
       boolean trainable) {
+    return open(configuration, weights, device, trainable, Computation.standard());
+  }
+
+  /**
+   * Opens a model that computes as it is told.
+   *
+   * @param configuration its shape
+   * @param weights its weights, as {@link ModelConfiguration#initialWeights} names them
+   * @param device where it lives
+   * @param trainable whether it can be trained
+   * @param computation the precision, and whether activations are kept
+   * @return the model
+   */
+  public static ScriptedModel open(
+      ModelConfiguration configuration,
+      Map<String, HostTensor> weights,
+      Device device,
+      boolean trainable,
+      Computation computation) {
     requireFinite(weights);
-    return new ScriptedModel(configuration, configuration.module(weights), device, trainable);
+    return new ScriptedModel(
+        configuration,
+        computation,
+        LoadedModule.load(configuration.module(weights, computation), device, trainable),
+        device,
+        trainable);
   }
 
   /**
@@ -73,6 +100,21 @@ public final class ScriptedModel implements SignalModel {
    * @throws DistillationException if the file is missing, damaged, or not one of this library
    */
   public static ScriptedModel read(Path file, Device device, boolean trainable) {
+    return read(file, device, trainable, Computation.standard());
+  }
+
+  /**
+   * Reads a model that {@link #writeTo} wrote, to compute as it is told.
+   *
+   * @param file the file
+   * @param device where it lives
+   * @param trainable whether it can be trained
+   * @param computation the precision, and whether activations are kept
+   * @return the model
+   * @throws DistillationException if the file is missing, damaged, or not one of this library
+   */
+  public static ScriptedModel read(
+      Path file, Device device, boolean trainable, Computation computation) {
     TorchScriptArchive archive = TorchScriptArchive.read(file);
     String text = archive.extras().get(CONFIGURATION);
     if (text == null) {
@@ -92,7 +134,7 @@ public final class ScriptedModel implements SignalModel {
           e);
     }
     Map<String, HostTensor> weights = new LinkedHashMap<>(archive.module().parameters());
-    return open(ModelConfiguration.fromJson(json), weights, device, trainable);
+    return open(ModelConfiguration.fromJson(json), weights, device, trainable, computation);
   }
 
   private static void requireFinite(Map<String, HostTensor> weights) {
@@ -151,12 +193,17 @@ public final class ScriptedModel implements SignalModel {
 
   @Override
   public long parameterCount() {
-    return definition.parameterCount();
+    return module.parameters().values().stream().mapToLong(NDArray::size).sum();
   }
 
   @Override
   public Optional<ModelConfiguration> configuration() {
     return Optional.of(configuration);
+  }
+
+  @Override
+  public Computation computation() {
+    return computation;
   }
 
   @Override
@@ -171,19 +218,14 @@ public final class ScriptedModel implements SignalModel {
    */
   public Map<String, HostTensor> weights() {
     Map<String, HostTensor> weights = new LinkedHashMap<>();
-    definition
-        .parameters()
-        .keySet()
-        .forEach(
-            name ->
-                weights.put(name, HostTensor.of(requireNonNull(module.parameters().get(name)))));
+    module.parameters().forEach((name, array) -> weights.put(name, HostTensor.of(array)));
     return weights;
   }
 
   @Override
   public void writeTo(Path directory) {
     new TorchScriptArchive(
-            definition.withTensors(weights()),
+            configuration.module(weights()),
             Map.of(CONFIGURATION, configuration.toJson().toString()))
         .write(directory.resolve(MODEL_FILE));
   }
@@ -221,7 +263,12 @@ public final class ScriptedModel implements SignalModel {
 
   @Override
   public String fingerprint() {
-    return Weights.digest(configuration.toJson().toString(), module.parameters());
+    String architecture = configuration.toJson().toString();
+    return Weights.digest(
+        computation.inference() == Precision.FLOAT32
+            ? architecture
+            : architecture + " in " + computation.inference(),
+        module.parameters());
   }
 
   @Override

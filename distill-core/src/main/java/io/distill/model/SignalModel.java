@@ -64,6 +64,15 @@ public interface SignalModel extends AutoCloseable {
   }
 
   /**
+   * Returns how the model computes.
+   *
+   * @return the computation; {@link Computation#standard()} for all models but this library's own
+   */
+  default Computation computation() {
+    return Computation.standard();
+  }
+
+  /**
    * Returns where the model lives.
    *
    * @return the device

@@ -181,8 +181,8 @@ public record TransformerEncoder(
   }
 
   @Override
-  public ScriptModule module(Map<String, HostTensor> weights) {
-    Layers parts = new Layers(weights);
+  public ScriptModule module(Map<String, HostTensor> weights, Computation computation) {
+    Layers parts = new Layers(weights, computation);
     ScriptModule.Builder stack = ScriptModule.builder("ModuleList");
     StringBuilder all = new StringBuilder();
     StringBuilder withRelations = new StringBuilder();
@@ -353,11 +353,16 @@ public record TransformerEncoder(
   }
 
   private ScriptModule encoderLayer(Layers parts, String name) {
+    String input = parts.operand("hidden");
+    StringBuilder relations = new StringBuilder();
+    for (String each : new String[] {"query", "key", "value"}) {
+      relations.append("  relations.append(").append(parts.float32(each)).append(")\n");
+    }
     ScriptModule self =
         ScriptModule.builder("SelfAttention")
-            .module("query", parts.linear(name + "attention.self.query", hiddenSize, hiddenSize))
-            .module("key", parts.linear(name + "attention.self.key", hiddenSize, hiddenSize))
-            .module("value", parts.linear(name + "attention.self.value", hiddenSize, hiddenSize))
+            .module("query", parts.product(name + "attention.self.query", hiddenSize, hiddenSize))
+            .module("key", parts.product(name + "attention.self.key", hiddenSize, hiddenSize))
+            .module("value", parts.product(name + "attention.self.value", hiddenSize, hiddenSize))
             .constant("heads", heads)
             .constant("dropout", dropout)
             .method(
@@ -374,39 +379,42 @@ public record TransformerEncoder(
             .method(
                 """
                 def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
-                  query = self.split_heads(self.query.forward(hidden))
-                  key = self.split_heads(self.key.forward(hidden))
-                  value = self.split_heads(self.value.forward(hidden))
+                  input = %s
+                  query = self.split_heads(self.query.forward(input))
+                  key = self.split_heads(self.key.forward(input))
+                  value = self.split_heads(self.value.forward(input))
                   dropout = self.dropout if self.training else 0.
                   return self.merge_heads(torch.scaled_dot_product_attention(query, key, value, mask, dropout))
-                """)
+                """
+                    .formatted(input))
             .method(
                 """
                 def forward_with_relations(self, hidden: Tensor, mask: Tensor, relations: List[Tensor]) -> Tensor:
-                  query = self.split_heads(self.query.forward(hidden))
-                  key = self.split_heads(self.key.forward(hidden))
-                  value = self.split_heads(self.value.forward(hidden))
-                  relations.append(query)
-                  relations.append(key)
-                  relations.append(value)
-                  dropout = self.dropout if self.training else 0.
+                  input = %s
+                  query = self.split_heads(self.query.forward(input))
+                  key = self.split_heads(self.key.forward(input))
+                  value = self.split_heads(self.value.forward(input))
+                %s  dropout = self.dropout if self.training else 0.
                   return self.merge_heads(torch.scaled_dot_product_attention(query, key, value, mask, dropout))
-                """)
+                """
+                    .formatted(input, relations))
             .method(
                 """
                 def forward_with_scores(self, hidden: Tensor, mask: Tensor, relations: List[Tensor], attention: List[Tensor]) -> Tensor:
-                  query = self.split_heads(self.query.forward(hidden))
-                  key = self.split_heads(self.key.forward(hidden))
-                  value = self.split_heads(self.value.forward(hidden))
-                  relations.append(query)
-                  relations.append(key)
-                  relations.append(value)
-                  scores = torch.matmul(query, torch.transpose(key, -2, -1)) / torch.sqrt(torch.size(query, -1))
+                  input = %s
+                  query = self.split_heads(self.query.forward(input))
+                  key = self.split_heads(self.key.forward(input))
+                  value = self.split_heads(self.value.forward(input))
+                %s  scores = %s / torch.sqrt(torch.size(query, -1))
                   probabilities = torch.softmax(torch.masked_fill(scores, torch.logical_not(mask), -inf), -1)
                   probabilities = torch.dropout(probabilities, self.dropout, self.training)
                   attention.append(scores)
-                  return self.merge_heads(torch.matmul(probabilities, value))
-                """)
+                  return self.merge_heads(torch.matmul(torch.type_as(probabilities, value), value))
+                """
+                    .formatted(
+                        input,
+                        relations,
+                        parts.float32("torch.matmul(query, torch.transpose(key, -2, -1))")))
             .build();
     ScriptModule attention =
         ScriptModule.builder("Attention")
@@ -416,7 +424,7 @@ public record TransformerEncoder(
     ScriptModule intermediate =
         ScriptModule.builder("Intermediate")
             .module(
-                "dense", parts.linear(name + "intermediate.dense", intermediateSize, hiddenSize))
+                "dense", parts.product(name + "intermediate.dense", intermediateSize, hiddenSize))
             .method(
                 "def forward(self, hidden: Tensor) -> Tensor:\n  return "
                     + activation.of("self.dense.forward(hidden)")
@@ -455,7 +463,7 @@ public record TransformerEncoder(
 
   private ScriptModule output(Layers parts, String name, int in) {
     return ScriptModule.builder("Output")
-        .module("dense", parts.linear(name + ".dense", hiddenSize, in))
+        .module("dense", parts.product(name + ".dense", hiddenSize, in))
         .module("LayerNorm", parts.layerNorm(name + ".LayerNorm", hiddenSize, layerNormEpsilon))
         .constant("dropout", dropout)
         .method(

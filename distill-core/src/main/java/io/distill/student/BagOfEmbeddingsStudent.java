@@ -50,7 +50,7 @@ public final class BagOfEmbeddingsStudent implements Student {
       weights.put(BagOfEmbeddings.EMBEDDINGS, projectedEmbeddings(setup, tokenizer));
     }
     return new DeployableModel(
-        ScriptedModel.open(configuration, weights, setup.device(), true),
+        ScriptedModel.open(configuration, weights, setup.device(), true, setup.computation()),
         tokenizer,
         setup.classNames());
   }

@@ -55,7 +55,7 @@ public final class EncoderStudent implements Student {
       weights = teacherWeights(setup, teacher, tokenizer, configuration);
     }
     return new DeployableModel(
-        ScriptedModel.open(configuration, weights, setup.device(), true),
+        ScriptedModel.open(configuration, weights, setup.device(), true, setup.computation()),
         tokenizer.withMaxLength(maxPositions),
         setup.classNames());
   }

@@ -39,7 +39,11 @@ public final class MultilayerPerceptronStudent implements Student {
             inputSize, recipe.hiddenSizes, recipe.activation, recipe.dropout, setup.classes());
     return new DeployableModel(
         ScriptedModel.open(
-            configuration, configuration.initialWeights(setup.seed()), setup.device(), true),
+            configuration,
+            configuration.initialWeights(setup.seed()),
+            setup.device(),
+            true,
+            setup.computation()),
         null,
         setup.classNames());
   }

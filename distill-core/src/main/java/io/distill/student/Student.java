@@ -68,7 +68,7 @@ public interface Student {
    * @return the student
    */
   static Student load(Path directory) {
-    return setup -> DeployableModel.load(directory, setup.device(), true);
+    return setup -> DeployableModel.load(directory, setup.device(), true, setup.computation());
   }
 
   /**

@@ -7,6 +7,7 @@ import io.distill.loss.DistillationLoss;
 import io.distill.loss.LossTerm;
 import io.distill.loss.RowTemperature;
 import io.distill.mapping.LayerMapping;
+import io.distill.model.Computation;
 import io.distill.schedule.LearningRateSchedule;
 import io.distill.schedule.TemperatureSchedule;
 import io.distill.signal.SignalKind;
@@ -46,6 +47,7 @@ public record Recipe(
     LearningRateSchedule learningRateSchedule,
     long seed,
     Device device,
+    Computation computation,
     OptionalInt gradientNormSteps,
     List<TrainingListener> listeners,
     @Nullable DistillationDataset validation) {

@@ -72,10 +72,10 @@ public class StepOverheadBenchmark {
   static final int STEPS = 10;
 
   private static final int ROWS = 512;
-  private static final int BATCH_SIZE = 32;
-  private static final int TOKENS = 64;
+  static final int BATCH_SIZE = 32;
+  static final int TOKENS = 64;
   private static final int CLASSES = 12;
-  private static final long ENDLESS = 1L << 31;
+  static final long ENDLESS = 1L << 31;
 
   /** The students. */
   public enum Kind {
@@ -142,7 +142,7 @@ public class StepOverheadBenchmark {
     return requireNonNull(StepOverheadBenchmark.class.getResourceAsStream(name), name);
   }
 
-  private static Tokenizer tokenizer() {
+  static Tokenizer tokenizer() {
     try (InputStream json = resource("/all-minilm-l6-v2-tokenizer.json")) {
       return Tokenizer.parse(json).withMaxLength(TOKENS);
     } catch (IOException e) {
@@ -151,7 +151,7 @@ public class StepOverheadBenchmark {
   }
 
   /** Joins e-mails until a row is full, so that every row has exactly {@value #TOKENS} tokens. */
-  private static TextDataset dataset(Tokenizer tokenizer) {
+  static TextDataset dataset(Tokenizer tokenizer) {
     List<TextExample> rows = new ArrayList<>();
     try (BufferedReader reader =
         new BufferedReader(
@@ -173,7 +173,7 @@ public class StepOverheadBenchmark {
   }
 
   /** Answers from the row number; asked once a row, before the first step. */
-  private record RowTeacher(Tokenizer vocabulary) implements Teacher {
+  record RowTeacher(Tokenizer vocabulary) implements Teacher {
     @Override
     public Signals signals(Batch batch, Set<SignalKind> kinds) {
       float[][] logits = new float[batch.size()][CLASSES];
