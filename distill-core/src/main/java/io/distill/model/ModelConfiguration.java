@@ -77,6 +77,17 @@ public sealed interface ModelConfiguration
   }
 
   /**
+   * Returns how many parts of the model can run one by one, so that each can run again in the
+   * backward pass. A module whose computation has activation checkpointing has the methods {@code
+   * embed}, {@code segment_0} and so on, and {@code finish}.
+   *
+   * @return the number of layers; 0 if the model is too small for that, which is the default
+   */
+  default int segments() {
+    return 0;
+  }
+
+  /**
    * Returns the number of classes.
    *
    * @return the number of classes; 0 if the model has no classifier

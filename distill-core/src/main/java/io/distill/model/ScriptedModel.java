@@ -72,7 +72,8 @@ public final class ScriptedModel implements SignalModel {
    * @param weights its weights, as {@link ModelConfiguration#initialWeights} names them
    * @param device where it lives
    * @param trainable whether it can be trained
-   * @param computation the precision, and whether activations are kept
+   * @param computation the precision, and whether activations are kept; what the configuration
+   *     cannot do is left out of {@link #computation()}
    * @return the model
    */
   public static ScriptedModel open(
@@ -82,10 +83,13 @@ public final class ScriptedModel implements SignalModel {
       boolean trainable,
       Computation computation) {
     requireFinite(weights);
+    Computation possible =
+        computation.withActivationCheckpointing(
+            computation.activationCheckpointing() && trainable && configuration.segments() > 0);
     return new ScriptedModel(
         configuration,
-        computation,
-        LoadedModule.load(configuration.module(weights, computation), device, trainable),
+        possible,
+        LoadedModule.load(configuration.module(weights, possible), device, trainable),
         device,
         trainable);
   }
@@ -162,7 +166,29 @@ public final class ScriptedModel implements SignalModel {
   }
 
   @Override
+  public TrainingPass trainingPass(NDList inputs, Set<SignalKind> kinds, long seed) {
+    if (!computation.activationCheckpointing()) {
+      return SignalModel.super.trainingPass(inputs, kinds, seed);
+    }
+    requireProvided(kinds);
+    module.training(true);
+    return new SegmentedPass(configuration, module, inputs, kinds, seed);
+  }
+
+  @Override
   public Signals forward(NDList inputs, Set<SignalKind> kinds, boolean training) {
+    requireProvided(kinds);
+    if (trainable) {
+      module.training(training);
+    }
+    NDList outputs = module.call(configuration.method(kinds), inputs, training);
+    Signals signals = SignalReader.standard().read(outputs, inputs);
+    return signals.layerCount() == 0
+        ? signals
+        : signals.toBuilder().layerNames(configuration.layerNames()).build();
+  }
+
+  private void requireProvided(Set<SignalKind> kinds) {
     Set<SignalKind> missing = EnumSet.noneOf(SignalKind.class);
     missing.addAll(kinds);
     missing.removeAll(provides());
@@ -176,14 +202,6 @@ public final class ScriptedModel implements SignalModel {
               + missing
               + " were asked for; use another loss or another model");
     }
-    if (trainable) {
-      module.training(training);
-    }
-    NDList outputs = module.call(configuration.method(kinds), inputs, training);
-    Signals signals = SignalReader.standard().read(outputs, inputs);
-    return signals.layerCount() == 0
-        ? signals
-        : signals.toBuilder().layerNames(configuration.layerNames()).build();
   }
 
   @Override

@@ -134,6 +134,11 @@ public record TransformerEncoder(
   }
 
   @Override
+  public int segments() {
+    return layers;
+  }
+
+  @Override
   public String method(Set<SignalKind> kinds) {
     boolean relations = !Collections.disjoint(kinds, RELATIONS);
     if (kinds.contains(SignalKind.ATTENTION_SCORES)) {
@@ -285,8 +290,56 @@ public record TransformerEncoder(
         .method(scored.formatted("outputs_with_attention", logits, scores, ""))
         .method(
             scored.formatted("outputs_with_attention_and_relations", logits, scores, relations()));
+    if (computation.activationCheckpointing()) {
+      addSegments(builder, logits);
+    }
     parts.requireAllUsed("TransformerEncoder");
     return builder.build();
+  }
+
+  private void addSegments(ScriptModule.Builder builder, String logits) {
+    builder
+        .method(
+            """
+            def embed(self, input_ids: Tensor) -> Tensor:
+              return self.embeddings.forward(input_ids)
+            """)
+        .method(
+            """
+            def finish(self, hidden: Tensor, attention_mask: Tensor) -> Dict[str, Tensor]:
+              embedding = self.pool(hidden, attention_mask)
+              return {%s"embedding": embedding}
+            """
+                .formatted(logits));
+    String related =
+        ", \"queries\": relations[0], \"keys\": relations[1], \"values\": relations[2]";
+    String scored = ", \"attention_scores\": attention[0]";
+    for (int i = 0; i < layers; i++) {
+      segment(builder, i, "", "forward(hidden, mask)", "");
+      segment(
+          builder,
+          i,
+          "_with_relations",
+          "forward_with_relations(hidden, mask, relations)",
+          related);
+      String both = "forward_with_scores(hidden, mask, relations, attention)";
+      segment(builder, i, "_with_attention", both, scored);
+      segment(builder, i, "_with_attention_and_relations", both, scored + related);
+    }
+  }
+
+  private static void segment(
+      ScriptModule.Builder builder, int index, String suffix, String call, String entries) {
+    builder.method(
+        """
+        def segment_%d%s(self, hidden: Tensor, attention_mask: Tensor) -> Dict[str, Tensor]:
+          relations = annotate(List[Tensor], [])
+          attention = annotate(List[Tensor], [])
+          mask = self.attention_bias(attention_mask)
+          output = getattr(self.encoder.layer, "%d").%s
+          return {"hidden_states": output%s}
+        """
+            .formatted(index, suffix, index, call, entries));
   }
 
   private String entries(String key, String list) {

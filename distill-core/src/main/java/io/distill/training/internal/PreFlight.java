@@ -190,6 +190,12 @@ final class PreFlight {
               + "; leave precision(...) out, or use Student.encoder(), bagOfEmbeddings(),"
               + " multilayerPerceptron() or load(...)");
     }
+    if (asked.activationCheckpointing() && !model.computation().activationCheckpointing()) {
+      problems.add(
+          "activationCheckpointing must be false for a student that is no transformer of this"
+              + " library, as only those run layer by layer, but was true; leave it out, or make"
+              + " batches smaller and use gradientAccumulation(...) to save memory");
+    }
   }
 
   private static String term(List<String> names) {
