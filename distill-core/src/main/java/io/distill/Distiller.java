@@ -158,6 +158,7 @@ public final class Distiller {
     private @Nullable Device device;
     private @Nullable Precision precision;
     private @Nullable Boolean activationCheckpointing;
+    private @Nullable Long memoryLimit;
     private @Nullable DistillationDataset validation;
     private @Nullable Integer gradientNorms;
     private @Nullable List<Every> evaluations;
@@ -458,6 +459,26 @@ public final class Distiller {
     }
 
     /**
+     * Sets how much of the machine's memory the run may take. Before anything is loaded, a run
+     * whose weights, gradients and optimizer state alone need more is refused with a table of what
+     * needs how much; before the first step, a warning is logged if what is estimated with
+     * activations exceeds what is free. The limit is for this estimate only; nothing enforces it
+     * later.
+     *
+     * @param bytes the bytes; at least 1; default what the machine, or the container, has. {@link
+     *     Long#MAX_VALUE} leaves out the check, also that of GPUs
+     * @return this builder
+     * @throws IllegalArgumentException if it is below 1
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder memoryLimit(long bytes) {
+      checkArgument(bytes >= 1, "memoryLimit must be at least 1 but was %s", bytes);
+      this.memoryLimit = once("memoryLimit", this.memoryLimit, bytes);
+      return this;
+    }
+
+    /**
      * Sets how often the gradients of the terms of the loss are compared: how strongly each
      * weighted term pulls at the student. A comparison costs one more backward pass a term and
      * changes nothing of the run. The first one is logged; a loss of one term has nothing to
@@ -665,6 +686,7 @@ public final class Distiller {
               seed == null ? DEFAULT_SEED : seed,
               device == null ? NativeEngine.defaultDevice() : device,
               computation(),
+              memoryLimit == null ? OptionalLong.empty() : OptionalLong.of(memoryLimit),
               gradientNorms == null ? OptionalInt.empty() : OptionalInt.of(gradientNorms),
               listeners,
               validation,

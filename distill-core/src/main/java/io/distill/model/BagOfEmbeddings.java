@@ -95,6 +95,23 @@ public record BagOfEmbeddings(
   }
 
   @Override
+  public long parameterCount() {
+    return (long) vocabularySize * embeddingSize
+        + (long) hiddenSize * (embeddingSize + 1)
+        + (long) classes * (hiddenSize + 1);
+  }
+
+  @Override
+  public long activationBytes(int rows, int tokens, Computation computation) {
+    // embeddings and their product with the weights of the tokens, once more each on the way back;
+    // pooled, hidden, its dropout; the gradient of all embeddings before it is added
+    return Float.BYTES
+        * ((long) rows * tokens * embeddingSize * 3
+            + (long) rows * (embeddingSize + 5L * hiddenSize)
+            + (long) vocabularySize * embeddingSize);
+  }
+
+  @Override
   public ScriptModule module(Map<String, HostTensor> weights, Computation computation) {
     Layers layers = new Layers(weights, computation);
     ScriptModule.Builder builder =

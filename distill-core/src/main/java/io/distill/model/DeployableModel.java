@@ -47,7 +47,7 @@ public final class DeployableModel implements AutoCloseable {
   private static final String CONFIG_FILE = "config.json";
 
   /** Where the architecture of a model of this library stands in the configuration file. */
-  private static final String CONFIGURATION_PROPERTY = "distill";
+  static final String CONFIGURATION_PROPERTY = "distill";
 
   private static final String TOKENIZER_FILE = "tokenizer.json";
   private static final String TOKENIZER_PROPERTY = "tokenizer_file";
@@ -143,13 +143,9 @@ public final class DeployableModel implements AutoCloseable {
    */
   public static DeployableModel load(
       Path directory, Device device, boolean trainable, Computation computation) {
-    requireDirectory(directory);
-    Path file = directory.resolve(CONFIG_FILE);
-    JsonObject config = readConfig(file);
-    List<String> names = classNames(file, config);
-    boolean readsText =
-        config.has(TOKENIZER_PROPERTY) || Files.exists(directory.resolve(TOKENIZER_FILE));
-    Tokenizer tokenizer = readsText ? Tokenizer.load(directory) : null;
+    JsonObject config = readConfig(directory);
+    List<String> names = classNames(directory, config);
+    Tokenizer tokenizer = tokenizer(directory, config);
     Path modelFile = directory.resolve(SignalModel.MODEL_FILE);
     if (!config.has(CONFIGURATION_PROPERTY)) {
       // a TorchScript student that the user brought: what it returns tells what is what
@@ -209,7 +205,15 @@ public final class DeployableModel implements AutoCloseable {
     }
   }
 
-  private static JsonObject readConfig(Path file) {
+  static @Nullable Tokenizer tokenizer(Path directory, JsonObject config) {
+    boolean readsText =
+        config.has(TOKENIZER_PROPERTY) || Files.exists(directory.resolve(TOKENIZER_FILE));
+    return readsText ? Tokenizer.load(directory) : null;
+  }
+
+  static JsonObject readConfig(Path directory) {
+    requireDirectory(directory);
+    Path file = directory.resolve(CONFIG_FILE);
     if (!Files.isRegularFile(file)) {
       throw new DistillationException(
           "configuration file must exist but "
@@ -224,7 +228,7 @@ public final class DeployableModel implements AutoCloseable {
     }
   }
 
-  private static List<String> classNames(Path file, JsonObject config) {
+  static List<String> classNames(Path directory, JsonObject config) {
     try {
       List<String> names = new ArrayList<>();
       JsonObject labels = config.getAsJsonObject("id2label");
@@ -236,7 +240,7 @@ public final class DeployableModel implements AutoCloseable {
         | ClassCastException
         | NullPointerException
         | UnsupportedOperationException e) {
-      throw unreadable(file, e);
+      throw unreadable(directory.resolve(CONFIG_FILE), e);
     }
   }
 

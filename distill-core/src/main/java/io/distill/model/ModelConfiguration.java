@@ -27,6 +27,24 @@ public sealed interface ModelConfiguration
   Map<String, HostTensor> initialWeights(long seed);
 
   /**
+   * Counts the parameters without making any.
+   *
+   * @return the number of elements of all weights
+   */
+  long parameterCount();
+
+  /**
+   * Estimates what a training step keeps between forward and backward pass, besides parameters and
+   * their gradients.
+   *
+   * @param rows the number of rows of a batch
+   * @param tokens the number of positions of each row; 1 for rows of numbers
+   * @param computation the precision, and whether activations are kept
+   * @return bytes, right to about a third
+   */
+  long activationBytes(int rows, int tokens, Computation computation);
+
+  /**
    * Builds the module that is saved: it computes in float32.
    *
    * @param weights a tensor for each parameter name of {@link #initialWeights}

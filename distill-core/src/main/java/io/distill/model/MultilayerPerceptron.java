@@ -74,6 +74,24 @@ public record MultilayerPerceptron(
   }
 
   @Override
+  public long parameterCount() {
+    long count = 0;
+    int in = inputSize;
+    for (int size : hiddenSizes) {
+      count += (long) size * (in + 1);
+      in = size;
+    }
+    return count + (long) classes * (in + 1);
+  }
+
+  @Override
+  public long activationBytes(int rows, int tokens, Computation computation) {
+    // product, activation, dropout's mask and result
+    long widths = hiddenSizes.stream().mapToLong(Integer::longValue).sum();
+    return (long) Float.BYTES * rows * (inputSize + 4 * widths);
+  }
+
+  @Override
   public ScriptModule module(Map<String, HostTensor> weights, Computation computation) {
     Layers layers = new Layers(weights, computation);
     ScriptModule.Builder hidden = ScriptModule.builder("HiddenLayers");

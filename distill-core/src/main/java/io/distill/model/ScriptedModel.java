@@ -120,7 +120,23 @@ public final class ScriptedModel implements SignalModel {
   public static ScriptedModel read(
       Path file, Device device, boolean trainable, Computation computation) {
     TorchScriptArchive archive = TorchScriptArchive.read(file);
-    String text = archive.extras().get(CONFIGURATION);
+    Map<String, HostTensor> weights = new LinkedHashMap<>(archive.module().parameters());
+    return open(configuration(file, archive.extras()), weights, device, trainable, computation);
+  }
+
+  /**
+   * Reads the configuration of a model that {@link #writeTo} wrote, and no weight.
+   *
+   * @param file the file
+   * @return the configuration
+   * @throws DistillationException if the file is missing, damaged, or not one of this library
+   */
+  public static ModelConfiguration configuration(Path file) {
+    return configuration(file, TorchScriptArchive.readExtras(file));
+  }
+
+  private static ModelConfiguration configuration(Path file, Map<String, String> extras) {
+    String text = extras.get(CONFIGURATION);
     if (text == null) {
       throw new DistillationException(
           "TorchScript file "
@@ -137,8 +153,7 @@ public final class ScriptedModel implements SignalModel {
           "configuration in " + file + " must be a JSON object but was not; save the model again",
           e);
     }
-    Map<String, HostTensor> weights = new LinkedHashMap<>(archive.module().parameters());
-    return open(ModelConfiguration.fromJson(json), weights, device, trainable, computation);
+    return ModelConfiguration.fromJson(json);
   }
 
   private static void requireFinite(Map<String, HostTensor> weights) {

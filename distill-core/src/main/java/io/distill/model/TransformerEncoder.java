@@ -186,6 +186,47 @@ public record TransformerEncoder(
   }
 
   @Override
+  public long parameterCount() {
+    long d = hiddenSize;
+    long embeddings = (vocabularySize + (long) maxPositions + typeVocabularySize + 2) * d;
+    return embeddings + layers * (productWeights() + 4 * d) + classes * (d + 1);
+  }
+
+  /** Returns the number of weights and biases of a layer's products. */
+  private long productWeights() {
+    long d = hiddenSize;
+    return 4 * d * (d + 1) + intermediateSize * (d + 1) + d * (intermediateSize + 1L);
+  }
+
+  /**
+   * Adds up what libtorch's operators keep: of a layer, per token, what the three projections read,
+   * queries, keys and values, the context, and around each of both residual sums a product, its
+   * dropout and the sum; the two of the intermediate layer; and of each head, per pair of tokens,
+   * the probabilities, their dropout and the product of both. Without dropout attention is fused
+   * and keeps no pairs.
+   */
+  @Override
+  public long activationBytes(int rows, int tokens, Computation computation) {
+    boolean reduced = computation.training() == Precision.BFLOAT16;
+    boolean dropped = dropout > 0;
+    long product = reduced ? 2 : Float.BYTES;
+    long all = (long) rows * tokens;
+    long pairs = dropped ? all * tokens * heads * Float.BYTES : 0;
+    long attention = dropped ? 3L * Float.BYTES : 4 * product;
+    long perToken = product + attention + product + product + 2L * Float.BYTES;
+    perToken += dropped ? 4 * product : 0;
+    long layer = all * (hiddenSize * perToken + 2 * product * intermediateSize) + 3 * pairs;
+    layer += reduced ? 2 * productWeights() : 0;
+    long state = all * hiddenSize * Float.BYTES;
+    // on the way back: two gradients of the widest arrays
+    long transients = 2 * Math.max(all * intermediateSize * product, pairs) + 4 * state;
+    long embeddings = 4 * state + (long) vocabularySize * hiddenSize * Float.BYTES;
+    return computation.activationCheckpointing()
+        ? layers * state + layer + transients + embeddings
+        : layers * layer + transients + embeddings;
+  }
+
+  @Override
   public ScriptModule module(Map<String, HostTensor> weights, Computation computation) {
     Layers parts = new Layers(weights, computation);
     ScriptModule.Builder stack = ScriptModule.builder("ModuleList");

@@ -9,11 +9,13 @@ import io.distill.exception.DistillationException;
 import io.distill.model.Activation;
 import io.distill.model.BagOfEmbeddings;
 import io.distill.model.DeployableModel;
+import io.distill.model.ModelConfiguration;
 import io.distill.model.ScriptedModel;
 import io.distill.model.TransformerEncoder;
 import io.distill.torchscript.HostTensor;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,15 +37,7 @@ public final class BagOfEmbeddingsStudent implements Student {
   @Override
   public DeployableModel open(StudentSetup setup) {
     Tokenizer tokenizer = setup.tokenizer(recipe.tokenizer, recipe.vocabularyFromData);
-    BagOfEmbeddings configuration =
-        new BagOfEmbeddings(
-            tokenizer.vocabularySize(),
-            recipe.embeddingSize,
-            recipe.hiddenSize,
-            recipe.activation,
-            recipe.wordDropout,
-            recipe.dropout,
-            setup.classes());
+    BagOfEmbeddings configuration = shape(setup, tokenizer);
     Map<String, HostTensor> weights =
         new LinkedHashMap<>(configuration.initialWeights(setup.seed()));
     if (recipe.embeddingsFromTeacher) {
@@ -53,6 +47,23 @@ public final class BagOfEmbeddingsStudent implements Student {
         ScriptedModel.open(configuration, weights, setup.device(), true, setup.computation()),
         tokenizer,
         setup.classNames());
+  }
+
+  @Override
+  public Optional<ModelConfiguration> configuration(StudentSetup setup) {
+    // a vocabulary that is trimmed to the data is smaller; to know it would take as long as a pass
+    return Optional.of(shape(setup, setup.tokenizer(recipe.tokenizer, false)));
+  }
+
+  private BagOfEmbeddings shape(StudentSetup setup, Tokenizer tokenizer) {
+    return new BagOfEmbeddings(
+        tokenizer.vocabularySize(),
+        recipe.embeddingSize,
+        recipe.hiddenSize,
+        recipe.activation,
+        recipe.wordDropout,
+        recipe.dropout,
+        setup.classes());
   }
 
   private HostTensor projectedEmbeddings(StudentSetup setup, Tokenizer tokenizer) {

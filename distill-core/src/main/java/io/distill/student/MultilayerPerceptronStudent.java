@@ -9,10 +9,12 @@ import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import io.distill.internal.NativeEngine;
 import io.distill.model.Activation;
 import io.distill.model.DeployableModel;
+import io.distill.model.ModelConfiguration;
 import io.distill.model.MultilayerPerceptron;
 import io.distill.model.ScriptedModel;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * A fresh multilayer perceptron.
@@ -29,14 +31,7 @@ public final class MultilayerPerceptronStudent implements Student {
 
   @Override
   public DeployableModel open(StudentSetup setup) {
-    int inputSize;
-    try (NDManager manager = NativeEngine.newManager(setup.device())) {
-      NDArray row = setup.dataset().inputs(null).batch(manager, new int[] {0}).inputs().get(0);
-      inputSize = Math.toIntExact(row.size());
-    }
-    MultilayerPerceptron configuration =
-        new MultilayerPerceptron(
-            inputSize, recipe.hiddenSizes, recipe.activation, recipe.dropout, setup.classes());
+    MultilayerPerceptron configuration = shape(setup);
     return new DeployableModel(
         ScriptedModel.open(
             configuration,
@@ -46,6 +41,21 @@ public final class MultilayerPerceptronStudent implements Student {
             setup.computation()),
         null,
         setup.classNames());
+  }
+
+  @Override
+  public Optional<ModelConfiguration> configuration(StudentSetup setup) {
+    return Optional.of(shape(setup));
+  }
+
+  private MultilayerPerceptron shape(StudentSetup setup) {
+    int inputSize;
+    try (NDManager manager = NativeEngine.newManager(setup.device())) {
+      NDArray row = setup.dataset().inputs(null).batch(manager, new int[] {0}).inputs().get(0);
+      inputSize = Math.toIntExact(row.size());
+    }
+    return new MultilayerPerceptron(
+        inputSize, recipe.hiddenSizes, recipe.activation, recipe.dropout, setup.classes());
   }
 
   @Override

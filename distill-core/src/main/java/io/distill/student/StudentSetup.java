@@ -97,6 +97,13 @@ public record StudentSetup(
             + "; call vocabularyFromData(false)");
   }
 
+  /** Returns the shape of the teacher's model if it is of this library, without loading it. */
+  <C extends ModelConfiguration> Optional<C> teacherConfiguration(Class<C> type) {
+    return teacher instanceof ModelTeacher local
+        ? local.configuration().filter(type::isInstance).map(type::cast)
+        : Optional.empty();
+  }
+
   /** Returns the teacher's model if it is of this library and has such a configuration. */
   <C extends ModelConfiguration> Optional<TeacherModel<C>> teacherModel(Class<C> type) {
     if (teacher instanceof ModelTeacher local

@@ -9,7 +9,9 @@ import io.distill.internal.NativeEngine;
 import io.distill.model.BlockModel;
 import io.distill.model.BlockTaps;
 import io.distill.model.DeployableModel;
+import io.distill.model.Footprint;
 import io.distill.model.Pooling;
+import io.distill.model.SavedModel;
 import io.distill.model.ScriptedModel;
 import io.distill.model.SignalReader;
 import io.distill.model.TorchScriptModel;
@@ -90,6 +92,17 @@ public interface Teacher extends AutoCloseable {
   }
 
   /**
+   * Returns the memory that the teacher's weights take, without loading them: a run that cannot fit
+   * is refused before anything is loaded. A teacher of several models adds up theirs.
+   *
+   * @return the footprint; none for a teacher that is elsewhere or cannot tell, which is the
+   *     default
+   */
+  default Footprint footprint() {
+    return Footprint.none();
+  }
+
+  /**
    * Is told of a run that will ask this teacher, once all other checks have passed and before the
    * first question of the run itself.
    *
@@ -136,6 +149,20 @@ public interface Teacher extends AutoCloseable {
    */
   static ModelTeacher load(Path directory) {
     return new ModelTeacher(DeployableModel.load(directory), true);
+  }
+
+  /**
+   * Uses a directory that {@link DeployableModel#save} wrote, and loads the model when it is first
+   * asked something. What is small is read at once, so a run knows tokenizer, classes and size
+   * before, and refuses what does not fit into memory without loading it.
+   *
+   * @param directory the directory
+   * @return the teacher; close it
+   * @throws DistillationException if a file is missing, or a small one damaged; a damaged model
+   *     file is only noticed when it is loaded
+   */
+  static ModelTeacher lazy(Path directory) {
+    return new ModelTeacher(SavedModel.of(directory));
   }
 
   /**

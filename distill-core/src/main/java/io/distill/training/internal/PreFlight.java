@@ -177,6 +177,14 @@ final class PreFlight {
     if (!problems.isEmpty()) {
       throw failure();
     }
+    MemoryCheck.of(recipe, dataset)
+        .beforeTraining(
+            student.model(),
+            studentInputs,
+            studentWidths,
+            teacherWidths,
+            studentLogitsAreRows,
+            declared);
     return new Cleared(
         student, studentInputs, teacherInputs, tokenLabels, studentLogitsAreRows, declared);
   }

@@ -30,6 +30,9 @@ import org.jspecify.annotations.Nullable;
  * Everything that defines a run besides its data; exactly one of epochs and steps is set.
  *
  * @param rowTemperature if present, the run's temperature instead of the schedule
+ * @param computation how the student computes
+ * @param memoryLimit the bytes of the machine's memory that the run may take; empty for all there
+ *     is, {@link Long#MAX_VALUE} to check nothing
  * @param gradientNormSteps each so many steps the gradients of the terms are compared; 0 never;
  *     empty for the first step of each epoch
  * @param evaluations when the student is tried on the validation set; epochs and steps only
@@ -54,6 +57,7 @@ public record Recipe(
     long seed,
     Device device,
     Computation computation,
+    OptionalLong memoryLimit,
     OptionalInt gradientNormSteps,
     List<TrainingListener> listeners,
     @Nullable DistillationDataset validation,

@@ -97,6 +97,7 @@ final class TrainingRun implements AutoCloseable {
     this.terms = recipe.terms();
     boolean complete = false;
     try {
+      MemoryCheck.of(recipe, dataset).beforeLoading();
       CheckpointPlan plan = recipe.checkpoints();
       // before anything is loaded: a directory that cannot be used is a cheap thing to find out
       checkpoints = plan == null ? null : own(CheckpointStore.open(plan.directory()));
