@@ -41,8 +41,8 @@ public final class PrecisionBenchmark {
   private PrecisionBenchmark(PrintStream out, int rounds) {
     this.out = out;
     this.rounds = rounds;
-    Tokenizer tokenizer = StepOverheadBenchmark.tokenizer();
-    this.dataset = StepOverheadBenchmark.dataset(tokenizer);
+    Tokenizer tokenizer = StepOverheadBenchmark.tokenizer(StepOverheadBenchmark.TOKENS);
+    this.dataset = StepOverheadBenchmark.dataset(tokenizer, StepOverheadBenchmark.ROWS);
     this.vocabulary = tokenizer.trimmedTo(dataset.texts());
   }
 
