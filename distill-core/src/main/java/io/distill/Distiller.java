@@ -15,7 +15,6 @@ import io.distill.internal.NativeEngine;
 import io.distill.loss.DistillationLoss;
 import io.distill.loss.RowTemperature;
 import io.distill.mapping.LayerMapping;
-import io.distill.model.Computation;
 import io.distill.model.Precision;
 import io.distill.schedule.LearningRateSchedule;
 import io.distill.schedule.TemperatureSchedule;
@@ -685,7 +684,8 @@ public final class Distiller {
               learningRateSchedule == null ? LearningRateSchedule.constant() : learningRateSchedule,
               seed == null ? DEFAULT_SEED : seed,
               device == null ? NativeEngine.defaultDevice() : device,
-              computation(),
+              precision == null ? Precision.FLOAT32 : precision,
+              activationCheckpointing != null && activationCheckpointing,
               memoryLimit == null ? OptionalLong.empty() : OptionalLong.of(memoryLimit),
               gradientNorms == null ? OptionalInt.empty() : OptionalInt.of(gradientNorms),
               listeners,
@@ -721,12 +721,6 @@ public final class Distiller {
      */
     public DistillationResult fit(RandomAccessDataset dataset) {
       return build().fit(dataset);
-    }
-
-    private Computation computation() {
-      return Computation.standard()
-          .withTraining(precision == null ? Precision.FLOAT32 : precision)
-          .withActivationCheckpointing(Boolean.TRUE.equals(activationCheckpointing));
     }
 
     private static <T> T once(String name, @Nullable T before, T value) {

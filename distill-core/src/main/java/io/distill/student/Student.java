@@ -13,6 +13,7 @@ import io.distill.model.DeployableModel;
 import io.distill.model.Footprint;
 import io.distill.model.ModelConfiguration;
 import io.distill.model.SignalReader;
+import io.distill.provenance.RecipePart;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -162,7 +163,8 @@ public interface Student {
   /**
    * A DJL model as a student; known to the pre-flight check, which compares it with the teacher.
    */
-  record DjlStudent(Model model, BlockTaps taps, @Nullable Tokenizer tokenizer) implements Student {
+  record DjlStudent(Model model, BlockTaps taps, @Nullable Tokenizer tokenizer)
+      implements Student, RecipePart {
     /**
      * Checks the parts.
      *
@@ -182,6 +184,14 @@ public interface Student {
         elements += each.getValue().getArray().size();
       }
       return Footprint.loaded(Float.BYTES * elements);
+    }
+
+    @Override
+    public Record description() {
+      return new ModelInHand(
+          BlockModel.fingerprint(model),
+          taps.toString(),
+          tokenizer == null ? null : tokenizer.fingerprint());
     }
 
     @Override

@@ -4,10 +4,12 @@ import static java.util.Objects.requireNonNull;
 
 import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
+import io.distill.internal.NativeEngine;
 import io.distill.model.DeployableModel;
 import io.distill.model.Footprint;
 import io.distill.model.SignalReader;
 import io.distill.model.TorchScriptModel;
+import io.distill.provenance.RecipePart;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,7 +17,7 @@ import org.jspecify.annotations.Nullable;
 
 /** A TorchScript file that is trained further. */
 record TorchScriptStudent(Path file, SignalReader reader, @Nullable Tokenizer tokenizer)
-    implements Student {
+    implements Student, RecipePart {
 
   TorchScriptStudent {
     requireNonNull(file, "file");
@@ -36,5 +38,17 @@ record TorchScriptStudent(Path file, SignalReader reader, @Nullable Tokenizer to
   public DeployableModel open(StudentSetup setup) {
     return new DeployableModel(
         TorchScriptModel.open(file, reader, setup.device(), true), tokenizer, setup.classNames());
+  }
+
+  @Override
+  public Record description() {
+    TorchScriptModel model =
+        TorchScriptModel.open(file, reader, NativeEngine.defaultDevice(), false);
+    try {
+      return new ModelInHand(
+          model.fingerprint(), reader, tokenizer == null ? null : tokenizer.fingerprint());
+    } finally {
+      model.close();
+    }
   }
 }

@@ -8,6 +8,7 @@ import io.distill.loss.LossTerm;
 import io.distill.loss.RowTemperature;
 import io.distill.mapping.LayerMapping;
 import io.distill.model.Computation;
+import io.distill.model.Precision;
 import io.distill.schedule.LearningRateSchedule;
 import io.distill.schedule.TemperatureSchedule;
 import io.distill.signal.SignalKind;
@@ -30,7 +31,8 @@ import org.jspecify.annotations.Nullable;
  * Everything that defines a run besides its data; exactly one of epochs and steps is set.
  *
  * @param rowTemperature if present, the run's temperature instead of the schedule
- * @param computation how the student computes
+ * @param precision that of the student's training
+ * @param activationCheckpointing whether the student computes activations again
  * @param memoryLimit the bytes of the machine's memory that the run may take; empty for all there
  *     is, {@link Long#MAX_VALUE} to check nothing
  * @param gradientNormSteps each so many steps the gradients of the terms are compared; 0 never;
@@ -56,7 +58,8 @@ public record Recipe(
     LearningRateSchedule learningRateSchedule,
     long seed,
     Device device,
-    Computation computation,
+    Precision precision,
+    boolean activationCheckpointing,
     OptionalLong memoryLimit,
     OptionalInt gradientNormSteps,
     List<TrainingListener> listeners,
@@ -70,6 +73,13 @@ public record Recipe(
   public Recipe {
     listeners = List.copyOf(listeners);
     evaluations = List.copyOf(evaluations);
+  }
+
+  /** Returns how the student computes. */
+  Computation computation() {
+    return Computation.standard()
+        .withTraining(precision)
+        .withActivationCheckpointing(activationCheckpointing);
   }
 
   /** Returns what the student must say for the loss and the run's temperature. */

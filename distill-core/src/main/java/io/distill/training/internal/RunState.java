@@ -5,21 +5,19 @@ import com.google.gson.GsonBuilder;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
-import com.google.gson.JsonParser;
 import com.google.gson.TypeAdapter;
 import com.google.gson.stream.JsonReader;
 import com.google.gson.stream.JsonToken;
 import com.google.gson.stream.JsonWriter;
 import io.distill.exception.DistillationException;
+import io.distill.internal.StrictJson;
+import io.distill.provenance.RecipeDescription;
 import io.distill.training.GradientScales;
 import io.distill.training.TrainingListener;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
-import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -54,6 +52,10 @@ record RunState(
 
   private static final String FORMAT = "distill checkpoint";
   private static final int VERSION = 1;
+
+  /** Enough for the history of a hundred thousand epochs. */
+  private static final int MAXIMUM_BYTES = 1 << 26;
+
   private static final Gson GSON =
       new GsonBuilder()
           .registerTypeAdapter(Double.class, new AnyDouble())
@@ -77,7 +79,7 @@ record RunState(
   record Best(double value, long step) {}
 
   /** What is in a manifest. */
-  record Manifest(RunState state, JsonObject recipe) {}
+  record Manifest(RunState state, RecipeDescription recipe) {}
 
   /** JSON knows no NaN and no infinity; they become strings. */
   private static final class AnyDouble extends TypeAdapter<Double> {
@@ -97,40 +99,33 @@ record RunState(
   }
 
   /** Returns the text of a manifest. */
-  String toJson(JsonObject recipe) {
+  String toJson(RecipeDescription recipe) {
     JsonObject json = new JsonObject();
     json.addProperty("format", FORMAT);
     json.addProperty("version", VERSION);
     json.add("state", GSON.toJsonTree(this));
-    json.add("recipe", recipe);
+    json.add("recipe", recipe.json());
     return GSON.toJson(json) + "\n";
   }
 
   /** Reads a manifest. */
   static Manifest read(Path file) {
+    JsonElement read = StrictJson.read(file, "checkpoint manifest", MAXIMUM_BYTES);
     try {
-      JsonObject json =
-          JsonParser.parseString(Files.readString(file, StandardCharsets.UTF_8)).getAsJsonObject();
-      String format =
-          Optional.ofNullable(json.get("format")).map(JsonElement::getAsString).orElse("");
-      if (!format.equals(FORMAT)) {
+      JsonObject json = read.getAsJsonObject();
+      String format = json.get("format").getAsString();
+      int version = json.get("version").getAsInt();
+      if (!format.equals(FORMAT) || version != VERSION) {
         throw new DistillationException(
             "checkpoint manifest "
                 + file
                 + " must be of format '"
                 + FORMAT
-                + "' but was '"
-                + format
-                + "'; give a directory that checkpoint(...) wrote");
-      }
-      int version = json.get("version").getAsInt();
-      if (version != VERSION) {
-        throw new DistillationException(
-            "checkpoint manifest "
-                + file
-                + " must be of version "
+                + "', version "
                 + VERSION
-                + " but was "
+                + ", but was '"
+                + format
+                + "', version "
                 + version
                 + "; resume with the version of the library that wrote it");
       }
@@ -138,12 +133,17 @@ record RunState(
       if (state == null || state.step < 0 || state.totalSteps < state.step) {
         throw new JsonParseException("state is missing or out of range");
       }
-      return new Manifest(state, json.getAsJsonObject("recipe"));
+      return new Manifest(state, RecipeDescription.of(json.getAsJsonObject("recipe")));
     } catch (DistillationException e) {
       throw e;
-    } catch (IOException | RuntimeException e) {
+    } catch (RuntimeException e) {
       throw new DistillationException(
-          "checkpoint manifest " + file + " must be readable but was not (" + e + ")", e);
+          "checkpoint manifest "
+              + file
+              + " must have a state and a recipe but could not be understood ("
+              + e
+              + "); use a checkpoint that is whole",
+          e);
     }
   }
 }
