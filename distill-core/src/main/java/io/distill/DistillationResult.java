@@ -2,6 +2,7 @@ package io.distill;
 
 import io.distill.data.DistillationDataset;
 import io.distill.model.DeployableModel;
+import io.distill.provenance.Provenance;
 import io.distill.report.Report;
 import io.distill.report.RunRecord;
 import io.distill.report.RunRecorder;
@@ -32,7 +33,7 @@ public final class DistillationResult implements TrainedStudent, AutoCloseable {
 
   /** Runs a recipe and keeps its curves. */
   static DistillationResult of(Recipe recipe, DistillationDataset dataset, StopSignal stop) {
-    RunRecorder recorder = new RunRecorder(recipe.terms());
+    RunRecorder recorder = new RunRecorder();
     FinishedRun run = TrainingLoop.run(recipe.withListener(recorder), dataset, stop);
     return new DistillationResult(run, recorder.record());
   }
@@ -45,6 +46,16 @@ public final class DistillationResult implements TrainedStudent, AutoCloseable {
   @Override
   public DeployableModel student() {
     return run.student();
+  }
+
+  /**
+   * Returns where the student comes from: recipe, teacher, data, terms, versions, cost.
+   *
+   * @return what {@code student().save(...)} writes as {@code provenance.json}
+   * @see Distiller#from
+   */
+  public Provenance provenance() {
+    return run.student().provenance().orElseThrow();
   }
 
   /**

@@ -1,7 +1,5 @@
 package io.distill.report;
 
-import io.distill.loss.LossTerm;
-import io.distill.schedule.Progress;
 import io.distill.training.TrainingListener;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -21,22 +19,16 @@ public final class RunRecorder implements TrainingListener {
   /** The largest number of points of a record. */
   public static final int MAX_POINTS = 2000;
 
-  private final List<LossTerm> loss;
   private final EnergyMeter energy;
   private final List<Sum> sums = new ArrayList<>();
   private int stepsPerPoint = 1;
 
-  /**
-   * Creates a recorder for one run.
-   *
-   * @param loss the terms of the loss, named as in the run's events
-   */
-  public RunRecorder(List<LossTerm> loss) {
-    this(loss, EnergyMeter.ofThisMachine());
+  /** Creates a recorder for one run. */
+  public RunRecorder() {
+    this(EnergyMeter.ofThisMachine());
   }
 
-  RunRecorder(List<LossTerm> loss, EnergyMeter energy) {
-    this.loss = List.copyOf(loss);
+  RunRecorder(EnergyMeter energy) {
     this.energy = energy;
   }
 
@@ -56,13 +48,7 @@ public final class RunRecorder implements TrainingListener {
         sums.add(new Sum(event.progress().step() + 1));
       }
     }
-    last().add(event, weights(event.progress()));
-  }
-
-  private Map<String, Double> weights(Progress progress) {
-    Map<String, Double> weights = new LinkedHashMap<>();
-    loss.forEach(term -> weights.put(term.name(), term.weightAt(progress)));
-    return weights;
+    last().add(event);
   }
 
   @Override
@@ -113,13 +99,13 @@ public final class RunRecorder implements TrainingListener {
       this.firstStep = firstStep;
     }
 
-    void add(Step event, Map<String, Double> factors) {
+    void add(Step event) {
       steps++;
       loss += event.loss();
       learningRate += event.learningRate();
       gradientNorm += event.gradientNorm();
       event.terms().forEach((name, value) -> terms.merge(name, value, Double::sum));
-      factors.forEach((name, value) -> weights.merge(name, value, Double::sum));
+      event.weights().forEach((name, value) -> weights.merge(name, value, Double::sum));
       if (Double.isFinite(event.temperature())) {
         temperature += event.temperature();
         withTemperature++;

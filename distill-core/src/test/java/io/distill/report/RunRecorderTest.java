@@ -3,10 +3,7 @@ package io.distill.report;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import io.distill.loss.LossTerm;
 import io.distill.schedule.Progress;
-import io.distill.schedule.WeightSchedule;
-import io.distill.training.TinyRuns;
 import io.distill.training.TrainingListener;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -18,17 +15,15 @@ import org.junit.jupiter.api.io.TempDir;
 
 class RunRecorderTest {
 
-  private static final LossTerm TERM =
-      new LossTerm("distance", WeightSchedule.linear(0, 1), TinyRuns.logitDistance());
-
   private static RunRecord record(int steps) {
-    RunRecorder recorder = new RunRecorder(List.of(TERM));
+    RunRecorder recorder = new RunRecorder();
     for (int step = 0; step < steps; step++) {
       recorder.onStep(
           new TrainingListener.Step(
               new Progress(0, step, steps, 1),
               step,
               Map.of("distance", 2.0 * step),
+              Map.of("distance", (double) step / (steps - 1)),
               0.5,
               step % 2 == 0 ? 4 : Double.NaN,
               1,

@@ -35,6 +35,7 @@ import org.jspecify.annotations.Nullable;
  * @param earlyStopping when a run ends before its time, if it may
  * @param checkpoints where the run is kept, if it is
  * @param resume what the run goes on from, if it does
+ * @param declarations what is said about the run and decides no weights
  */
 public record Recipe(
     Teacher teacher,
@@ -58,7 +59,8 @@ public record Recipe(
     List<Every> evaluations,
     @Nullable EarlyStopping earlyStopping,
     @Nullable CheckpointPlan checkpoints,
-    @Nullable ResumePlan resume) {
+    @Nullable ResumePlan resume,
+    Declarations declarations) {
 
   /** Copies the lists. */
   public Recipe {
@@ -120,6 +122,7 @@ public record Recipe(
         evaluations,
         earlyStopping,
         checkpoints,
-        resume);
+        resume,
+        declarations);
   }
 }

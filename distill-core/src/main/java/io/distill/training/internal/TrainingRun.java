@@ -55,6 +55,7 @@ final class TrainingRun implements AutoCloseable {
 
   private final Recipe recipe;
   private final DistillationDataset dataset;
+  private final ProvenanceRecorder provenance;
   private final Events events;
   private final List<LossTerm> terms;
   private final long opened = System.nanoTime();
@@ -91,7 +92,6 @@ final class TrainingRun implements AutoCloseable {
   private long lastCheckpointTime = System.nanoTime();
   private Map<String, Double> lastMetrics = Map.of();
   private long lastEvaluationStep = -1;
-  private boolean started;
   private boolean handedOver;
 
   private TrainingRun(Recipe recipe, DistillationDataset dataset) {
@@ -104,6 +104,7 @@ final class TrainingRun implements AutoCloseable {
       CheckpointPlan plan = recipe.checkpoints();
       // before the first step: a DJL model that is trained in place is another one afterwards
       description = RecipeDescriber.describe(recipe, dataset);
+      provenance = ProvenanceRecorder.begin(recipe, description, dataset);
       // before anything is loaded: a directory that cannot be used is a cheap thing to find out
       checkpoints = plan == null ? null : own(CheckpointStore.open(plan.directory()));
       @Nullable Resumed resumed = resumed();
@@ -138,6 +139,9 @@ final class TrainingRun implements AutoCloseable {
         resume(resumed);
       }
       complete = true;
+    } catch (RuntimeException | Error e) {
+      fail(e);
+      throw e;
     } catch (IOException e) {
       throw new DistillationException(
           "checkpoint must stay readable while a run resumes but was not (" + e + ")", e);
@@ -161,7 +165,6 @@ final class TrainingRun implements AutoCloseable {
   }
 
   private void start() {
-    started = true;
     TrainingListener.RunStart event =
         new TrainingListener.RunStart(
             dataset.size(), epochs, totalSteps, taken, student().parameterCount());
@@ -231,6 +234,7 @@ final class TrainingRun implements AutoCloseable {
             progress,
             outcome.loss(),
             outcome.values(),
+            outcome.weights(),
             learningRate,
             temperature,
             norm,
@@ -368,7 +372,8 @@ final class TrainingRun implements AutoCloseable {
   }
 
   private void writeTo(Path directory) throws IOException {
-    student().save(directory.resolve(STUDENT));
+    // where a student started from is not where it stands
+    student().withProvenance(null).save(directory.resolve(STUDENT));
     SafeTensors.write(directory.resolve(OPTIMIZER_FILE), host(optimizer.state()), Map.of());
     Map<String, NDArray> ofLoss = new LinkedHashMap<>(lossParameters.all());
     ofLoss.putAll(lossParameters.buffers());
@@ -438,6 +443,7 @@ final class TrainingRun implements AutoCloseable {
               + manifest.state().step()
               + "; restore its name");
     }
+    provenance.resumed(manifest.recipe());
     return new Resumed(found.path(), manifest.state());
   }
 
@@ -519,14 +525,23 @@ final class TrainingRun implements AutoCloseable {
     if (best != null && reason != EndReason.STOPPED) {
       best.restore(student().model());
     }
+    DeployableModel trained =
+        student().withProvenance(provenance.end(student(), finalMetrics(), end));
     events.tell(listener -> listener.onRunEnd(end));
     handedOver = true;
-    return new FinishedRun(student(), history, scales, end);
+    return new FinishedRun(trained, history, scales, end);
+  }
+
+  /** What is known of the student that is handed over. */
+  private Map<String, Double> finalMetrics() {
+    return best != null && best.best() != null
+        ? Map.of(requireNonNull(recipe.earlyStopping()).metric(), best.best().value())
+        : lastMetrics;
   }
 
   /** Tells of an exception that ends the run. */
   void fail(Throwable cause) {
-    if (started) {
+    if (events.told()) {
       TrainingListener.RunFailure event = new TrainingListener.RunFailure(taken, cause);
       events.tell(listener -> listener.onRunFailure(event));
     }
