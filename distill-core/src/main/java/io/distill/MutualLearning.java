@@ -188,7 +188,8 @@ public final class MutualLearning {
               names.size(),
               names,
               DerivedSeeds.of(part.seed(), before),
-              part.device());
+              part.device(),
+              part.computation());
       DeployableModel model = part.student().open(setup);
       peers.get(i).become(model);
       parts.set(i, part.withStudent(new OpenStudent(part.student(), model)));

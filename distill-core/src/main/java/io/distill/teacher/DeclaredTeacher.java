@@ -5,6 +5,7 @@ import static java.util.Objects.requireNonNull;
 import ai.djl.Device;
 import io.distill.data.Batch;
 import io.distill.data.Tokenizer;
+import io.distill.model.Footprint;
 import io.distill.provenance.Provenance;
 import io.distill.provenance.Terms;
 import io.distill.provenance.spi.RecipePart;
@@ -51,6 +52,11 @@ record DeclaredTeacher(Teacher inside, String id, Terms terms) implements Teache
   @Override
   public Optional<String> fingerprint() {
     return inside.fingerprint();
+  }
+
+  @Override
+  public Footprint footprint() {
+    return inside.footprint();
   }
 
   @Override

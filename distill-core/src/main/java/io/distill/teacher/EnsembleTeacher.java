@@ -20,6 +20,7 @@ import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
 import io.distill.internal.NativeEngine;
 import io.distill.model.DeployableModel;
+import io.distill.model.Footprint;
 import io.distill.model.RowSignals;
 import io.distill.provenance.Provenance;
 import io.distill.provenance.Terms;
@@ -489,6 +490,12 @@ public final class EnsembleTeacher implements Teacher, RecipePart {
    */
   public int[] predict(DistillationDataset dataset) {
     return Arrays.stream(logits(dataset)).mapToInt(DeployableModel::indexOfMaximum).toArray();
+  }
+
+  /** The sum of the members'. */
+  @Override
+  public Footprint footprint() {
+    return members.stream().map(Teacher::footprint).reduce(Footprint.none(), Footprint::plus);
   }
 
   /** The names of the members. */

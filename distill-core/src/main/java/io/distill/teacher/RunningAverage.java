@@ -10,6 +10,7 @@ import io.distill.data.Batch;
 import io.distill.data.Tokenizer;
 import io.distill.internal.NativeEngine;
 import io.distill.model.DeployableModel;
+import io.distill.model.Footprint;
 import io.distill.provenance.Terms;
 import io.distill.provenance.spi.RecipePart;
 import io.distill.signal.LogitFactors;
@@ -224,6 +225,20 @@ final class RunningAverage implements Teacher, StudentFollower, RecipePart {
   @Override
   public Device device() {
     return following == null ? NativeEngine.defaultDevice() : following.student.model().device();
+  }
+
+  /** The average, and room for the student's weights while it is lent; once there is a student. */
+  @Override
+  public Footprint footprint() {
+    if (following == null) {
+      return Footprint.none();
+    }
+    Footprint one =
+        Footprint.loaded(
+            following.averages.values().stream()
+                .mapToLong(array -> array.size() * array.getDataType().getNumOfBytes())
+                .sum());
+    return one.plus(one);
   }
 
   @Override

@@ -768,6 +768,15 @@ class EnsembleTeacherTest {
   }
 
   @Test
+  void footprint_isTheSumOfTheMembers() {
+    try (DeployableModel one = bag(TinyRuns.tokenizer(), 6, 1, "left", "right");
+        DeployableModel other = bag(TinyRuns.tokenizer(), 5, 2, "left", "right")) {
+      assertThat(Teacher.ensemble(Teacher.of(one), Teacher.of(other)).footprint().loadedBytes())
+          .isEqualTo(4 * (one.parameterCount() + other.parameterCount()));
+    }
+  }
+
+  @Test
   void members_stayOpen() {
     try (DeployableModel one = bag(TinyRuns.tokenizer(), 6, 1, "left", "right");
         DeployableModel other = bag(TinyRuns.tokenizer(), 6, 2, "left", "right")) {

@@ -285,6 +285,7 @@ class RunningAverageTest {
       assertThat(teacher.provides()).isEqualTo(student.model().provides());
       assertThat(teacher.device()).isEqualTo(Device.cpu());
       assertThat(teacher.changes()).isTrue();
+      assertThat(teacher.footprint().loadedBytes()).isEqualTo(2 * 4 * student.parameterCount());
     }
   }
 

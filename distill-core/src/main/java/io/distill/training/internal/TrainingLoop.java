@@ -25,7 +25,6 @@ public final class TrainingLoop {
    */
   public static FinishedRun run(Recipe recipe, DistillationDataset dataset, StopSignal stop) {
     return watched(
-            recipe.checkpoints() != null,
             stop,
             interrupts -> {
               try (TrainingRun run = TrainingRun.open(recipe, dataset)) {
@@ -42,7 +41,6 @@ public final class TrainingLoop {
   public static List<FinishedRun> runTogether(
       List<Recipe> recipes, DistillationDataset dataset, StopSignal stop) {
     return watched(
-        recipes.stream().anyMatch(recipe -> recipe.checkpoints() != null),
         stop,
         interrupts -> {
           try (Closer all = Closer.create()) {
@@ -65,17 +63,18 @@ public final class TrainingLoop {
 
   @SuppressWarnings("try") // the end of the process only has to be watched
   private static List<FinishedRun> watched(
-      boolean kept, StopSignal stop, Function<Interrupts, List<FinishedRun>> action) {
+      StopSignal stop, Function<Interrupts, List<FinishedRun>> action) {
     NativeEngine.prepareThread();
     boolean gradients = JniUtils.isGradMode();
     JniUtils.setGradMode(true);
     CountDownLatch ended = new CountDownLatch(1);
     Interrupts interrupts = new Interrupts(stop);
-    try (ProcessEnd.Registration watched =
-        kept ? ProcessEnd.before(stop::request, ended) : ProcessEnd.nothing()) {
+    // native code that is still running when the process takes the library down would crash it
+    try (ProcessEnd.Registration watched = ProcessEnd.before(stop::request, ended)) {
       return action.apply(interrupts);
     } finally {
       ended.countDown();
+      ProcessEnd.restIfEnding();
       JniUtils.setGradMode(gradients);
       interrupts.restore();
     }

@@ -30,6 +30,7 @@ import io.distill.mapping.LayerPair;
 import io.distill.mapping.NamedLayerPair;
 import io.distill.model.Activation;
 import io.distill.model.Pooling;
+import io.distill.model.Precision;
 import io.distill.provenance.RecipeDescription;
 import io.distill.provenance.internal.PartCodec;
 import io.distill.schedule.LearningRateSchedule;
@@ -113,6 +114,9 @@ class RecipeDescriberTest {
         schedule,
         42,
         Device.cpu(),
+        Precision.FLOAT32,
+        false,
+        OptionalLong.empty(),
         OptionalInt.empty(),
         List.of(),
         null,
@@ -238,6 +242,9 @@ class RecipeDescriberTest {
         parts.learningRateSchedule(),
         parts.seed(),
         parts.device(),
+        parts.precision(),
+        parts.activationCheckpointing(),
+        before.memoryLimit(),
         parts.gradientNormSteps() == null
             ? OptionalInt.empty()
             : OptionalInt.of(parts.gradientNormSteps()),
@@ -389,7 +396,8 @@ class RecipeDescriberTest {
 
   @Test
   void everyComponentOfARecipe_isDescribedOrDecidesNothing() {
-    Set<String> decideNothing = Set.of("listeners", "checkpoints", "resume", "declarations");
+    Set<String> decideNothing =
+        Set.of("listeners", "checkpoints", "resume", "declarations", "memoryLimit");
     assertThat(Recipe.class.getRecordComponents())
         .extracting(RecordComponent::getName)
         .filteredOn(name -> !decideNothing.contains(name))
@@ -415,7 +423,9 @@ class RecipeDescriberTest {
             "optimizer",
             "learningRateSchedule",
             "seed",
-            "device");
+            "device",
+            "precision",
+            "activationCheckpointing");
     assertThat(json.get("temperature").getAsDouble()).isEqualTo(1);
     assertThat(json.get("gradientClipping").getAsString()).isEqualTo("Infinity");
     assertThat(json.getAsJsonObject("data").get("fingerprint").getAsString())
@@ -595,6 +605,9 @@ class RecipeDescriberTest {
             recipe.learningRateSchedule(),
             -5,
             Device.gpu(3),
+            Precision.BFLOAT16,
+            true,
+            OptionalLong.of(9),
             OptionalInt.of(4),
             List.of(),
             DATA,
@@ -612,6 +625,8 @@ class RecipeDescriberTest {
     assertThat(parts.gradientClipping()).isEqualTo(0.5);
     assertThat(parts.seed()).isEqualTo(-5);
     assertThat(parts.device()).isEqualTo(Device.gpu(3));
+    assertThat(parts.precision()).isEqualTo(Precision.BFLOAT16);
+    assertThat(parts.activationCheckpointing()).isTrue();
     assertThat(parts.gradientNormSteps()).isEqualTo(4);
   }
 
