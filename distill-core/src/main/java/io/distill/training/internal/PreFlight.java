@@ -216,6 +216,13 @@ final class PreFlight {
     if (teacher instanceof ModelTeacher local) {
       checkVocabulary("teacher", local.model());
     }
+    if (missing.isEmpty() && !recipe.requiresOfTeacher().isEmpty()) {
+      attempt(
+          () -> {
+            teacher.check(recipe.teacherSetup(dataset));
+            return teacher;
+          });
+    }
     return problems.size() == before;
   }
 

@@ -12,6 +12,7 @@ import io.distill.schedule.TemperatureSchedule;
 import io.distill.signal.SignalKind;
 import io.distill.student.Student;
 import io.distill.teacher.Teacher;
+import io.distill.teacher.TeacherSetup;
 import io.distill.training.Optimizer;
 import io.distill.training.TrainingListener;
 import java.util.ArrayList;
@@ -69,6 +70,11 @@ public record Recipe(
             loss.requiresOfTeacher(),
             rowTemperature == null ? Set.of() : rowTemperature.requiresOfTeacher())
         .immutableCopy();
+  }
+
+  /** Returns what the teacher is told of a run. */
+  TeacherSetup teacherSetup(DistillationDataset dataset) {
+    return new TeacherSetup(dataset, requiresOfTeacher());
   }
 
   /** Returns the terms of the loss; a name that comes again gets a number. */

@@ -29,7 +29,6 @@ import io.distill.schedule.Progress;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import io.distill.teacher.Teacher;
-import io.distill.teacher.TeacherSetup;
 import io.distill.training.GradientScales;
 import io.distill.training.TrainingListener;
 import java.util.ArrayList;
@@ -93,7 +92,7 @@ public final class TrainingLoop {
     boolean prepared = false;
     try (NDManager manager = NativeEngine.newManager(recipe.device())) {
       LossParameters lossParameters = cleared.declared().allocate(manager);
-      recipe.teacher().prepare(new TeacherSetup(dataset, recipe.requiresOfTeacher()));
+      recipe.teacher().prepare(recipe.teacherSetup(dataset));
       prepared = true;
       RowSignals remembered = rememberTeacher(cleared);
       RowSignals validationTeacher = validationTeacher();

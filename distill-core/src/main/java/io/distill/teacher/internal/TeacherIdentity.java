@@ -1,0 +1,114 @@
+package io.distill.teacher.internal;
+
+import com.google.common.hash.Hashing;
+import com.google.gson.JsonArray;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParseException;
+import com.google.gson.JsonParser;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Whose answers a cache holds.
+ *
+ * @param teacher the teacher's fingerprint
+ * @param tokenizer the fingerprint of its tokenizer, which includes the maximum length; null if it
+ *     has none
+ * @param maxLength the maximum length of its tokenizer, for messages; 0 if it has none
+ * @param classNames the names of its classes
+ * @param topK how many logits of each row or token are kept, where there are more; 0 for all
+ * @param half whether numbers are kept in two bytes instead of four
+ */
+public record TeacherIdentity(
+    String teacher,
+    @Nullable String tokenizer,
+    int maxLength,
+    List<String> classNames,
+    int topK,
+    boolean half) {
+
+  /** Copies the list. */
+  public TeacherIdentity {
+    classNames = List.copyOf(classNames);
+  }
+
+  /** Returns all that differs, with both values; empty if nothing does. */
+  public List<String> differences(TeacherIdentity other) {
+    List<String> differences = new ArrayList<>();
+    compare("teacher fingerprint", teacher, other.teacher, differences);
+    compare("tokenizer", tokenizerText(), other.tokenizerText(), differences);
+    compare("class names", classNames, other.classNames, differences);
+    compare("top k", topKText(), other.topKText(), differences);
+    compare("dtype", dtype(), other.dtype(), differences);
+    return differences;
+  }
+
+  private String tokenizerText() {
+    return tokenizer == null ? "none" : tokenizer + " (maxLength " + maxLength + ")";
+  }
+
+  private String topKText() {
+    return topK == 0 ? "all" : Integer.toString(topK);
+  }
+
+  private String dtype() {
+    return half ? "float16" : "float32";
+  }
+
+  /** Returns a digest of everything that the answers of the cache depend on besides the rows. */
+  public String fingerprint() {
+    return topK == 0 && !half
+        ? teacher
+        : Hashing.sha256()
+            .hashString(teacher + "|" + topKText() + "|" + dtype(), StandardCharsets.UTF_8)
+            .toString();
+  }
+
+  /** Adds a line if two values differ. */
+  private static void compare(String what, Object cached, Object now, List<String> differences) {
+    if (!cached.equals(now)) {
+      differences.add(what + " is " + cached + " in the cache and " + now + " now");
+    }
+  }
+
+  String toJson() {
+    JsonObject json = new JsonObject();
+    json.addProperty("teacher", teacher);
+    json.addProperty("tokenizer", tokenizer);
+    json.addProperty("maxLength", maxLength);
+    JsonArray names = new JsonArray();
+    classNames.forEach(names::add);
+    json.add("classNames", names);
+    json.addProperty("topK", topK);
+    json.addProperty("half", half);
+    return json.toString();
+  }
+
+  /**
+   * Reads what {@link #toJson} wrote.
+   *
+   * @throws IllegalArgumentException if it is anything else
+   */
+  static TeacherIdentity parse(String text) {
+    try {
+      JsonObject json = JsonParser.parseString(text).getAsJsonObject();
+      List<String> names = new ArrayList<>();
+      json.getAsJsonArray("classNames").forEach(name -> names.add(name.getAsString()));
+      return new TeacherIdentity(
+          json.get("teacher").getAsString(),
+          json.get("tokenizer").isJsonNull() ? null : json.get("tokenizer").getAsString(),
+          json.get("maxLength").getAsInt(),
+          names,
+          json.get("topK").getAsInt(),
+          json.get("half").getAsBoolean());
+    } catch (JsonParseException
+        | IllegalStateException
+        | ClassCastException
+        | NullPointerException
+        | UnsupportedOperationException e) {
+      throw new IllegalArgumentException("a header must be JSON with all its parts: " + e, e);
+    }
+  }
+}
