@@ -79,6 +79,11 @@ public final class CachedTeacher implements Teacher {
     return teacher;
   }
 
+  public CachedTeacher topK(int k) {
+    checkArgument(k >= 1, "k must be at least 1 but was %s", k);
+    return new CachedTeacher(path, live, new Options(k, options.half(), options.name()));
+  }
+
   public CachedTeacher halfPrecision() {
     return new CachedTeacher(path, live, new Options(options.topK(), true, options.name()));
   }
@@ -349,8 +354,7 @@ public final class CachedTeacher implements Teacher {
                 tokens,
                 inputWidth(asked),
                 open.identity().half(),
-                open.identity().topK()),
-            null);
+                open.identity().topK()));
       }
       SignalCodec.Encoded encoded = codec(open, kind).encode(signals, asked.size(), tokens);
       for (int i = 0; i < missing.length; i++) {
@@ -365,9 +369,7 @@ public final class CachedTeacher implements Teacher {
   }
 
   private synchronized SignalCodec codec(SignalCache open, SignalKind kind) {
-    return codecs.computeIfAbsent(
-        kind,
-        absent -> new SignalCodec(open.layout(kind).orElseThrow(), open.prior(kind).orElse(null)));
+    return codecs.computeIfAbsent(kind, absent -> new SignalCodec(open, kind));
   }
 
   private static int inputWidth(Batch batch) {

@@ -42,7 +42,7 @@ final class BlockFile implements Closeable {
     HEADER(1),
     TOKENIZER(2),
     LAYOUT(3),
-    PRIOR(4),
+    TABLES(4),
     ROWS(5);
 
     private final int code;

@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -36,6 +37,8 @@ public final class SignalCache implements Closeable {
 
   private static final int BLOCK_ROWS = 1 << 14;
   private static final long BLOCK_NANOS = 15_000_000_000L;
+
+  private static final int MOST_TABLES = 255;
 
   private static final int ENTRY = RowKey.BYTES + Long.BYTES + 2 * Integer.BYTES;
   private static final int ROWS_HEAD = 3 * Integer.BYTES;
@@ -62,7 +65,7 @@ public final class SignalCache implements Closeable {
     final Map<RowKey, Pending> pending = new LinkedHashMap<>();
     KeptMass keptMass = KeptMass.NONE;
     KeptMass pendingMass = KeptMass.NONE;
-    @Nullable TailPrior prior;
+    final List<TopKTables> tables = new CopyOnWriteArrayList<>();
     long pendingBytes;
     long pendingSince;
     long bytes;
@@ -154,7 +157,7 @@ public final class SignalCache implements Closeable {
         case HEADER -> identity = TeacherIdentity.parse(text(block));
         case TOKENIZER -> tokenizerJson = text(block);
         case LAYOUT -> add(SignalLayout.parse(text(block)));
-        case PRIOR -> readPrior(block);
+        case TABLES -> readTables(block);
         case ROWS -> readRows(block);
       }
     } catch (IllegalArgumentException | ArithmeticException e) {
@@ -190,16 +193,17 @@ public final class SignalCache implements Closeable {
     return requireNonNull(section);
   }
 
-  private void readPrior(BlockFile.Block block) {
+  private void readTables(BlockFile.Block block) {
     ByteBuffer meta = block.meta();
     if (meta.remaining() < Integer.BYTES) {
-      throw new IllegalArgumentException("a prior must name its layout");
+      throw new IllegalArgumentException("tables must name their layout");
     }
     Section section = section(meta.getInt());
-    if (section.prior != null || section.layout.coding() != SignalLayout.Coding.TOP_K) {
-      throw new IllegalArgumentException("a layout of the top logits must have one prior");
+    if (section.layout.coding() != SignalLayout.Coding.TOP_K
+        || section.tables.size() >= MOST_TABLES) {
+      throw new IllegalArgumentException("only a layout of the top logits may have tables");
     }
-    section.prior = TailPrior.read(meta, section.layout.width());
+    section.tables.add(TopKTables.read(meta, section.layout.width(), section.layout.topK()));
   }
 
   private void readRows(BlockFile.Block block) {
@@ -269,9 +273,23 @@ public final class SignalCache implements Closeable {
     return Optional.ofNullable(sections.get(kind)).map(section -> section.layout);
   }
 
-  /** Returns how the tails of a kind are spread, if it has such. */
-  public synchronized Optional<TailPrior> prior(SignalKind kind) {
-    return Optional.ofNullable(sections.get(kind)).map(section -> section.prior);
+  /** Returns the tables of a kind that has a layout. */
+  TopKCoding.Tables tables(SignalKind kind) {
+    Section section;
+    synchronized (this) {
+      section = requireNonNull(sections.get(kind));
+    }
+    return new TopKCoding.Tables() {
+      @Override
+      public List<TopKTables> all() {
+        return section.tables;
+      }
+
+      @Override
+      public void add(TopKTables tables) {
+        addTables(section, tables);
+      }
+    };
   }
 
   /** Returns the number of rows of a kind. */
@@ -388,17 +406,17 @@ public final class SignalCache implements Closeable {
   }
 
   /** Fixes the shape and coding of a kind. */
-  public synchronized void define(SignalLayout layout, @Nullable TailPrior prior) {
+  public synchronized void define(SignalLayout layout) {
     file.append(BlockFile.Type.LAYOUT, utf8(layout.toJson()), new byte[0]);
     add(layout);
-    if (prior != null) {
-      Section section = requireNonNull(sections.get(layout.kind()));
-      byte[] levels = prior.bytes();
-      byte[] meta = new byte[Integer.BYTES + levels.length];
-      BlockFile.little(meta).putInt(section.number).put(levels);
-      file.append(BlockFile.Type.PRIOR, meta, new byte[0]);
-      section.prior = prior;
-    }
+  }
+
+  private synchronized void addTables(Section section, TopKTables tables) {
+    byte[] bytes = tables.bytes();
+    byte[] meta = new byte[Integer.BYTES + bytes.length];
+    BlockFile.little(meta).putInt(section.number).put(bytes);
+    file.append(BlockFile.Type.TABLES, meta, new byte[0]);
+    section.tables.add(tables);
   }
 
   /** Adds a row; it can be read at once and is on disk after the next {@link #flush}. */

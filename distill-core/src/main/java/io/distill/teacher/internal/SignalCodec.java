@@ -35,13 +35,13 @@ public final class SignalCodec {
   private final DenseCoding dense;
   private final @Nullable TopKCoding topK;
 
-  /** Prepares for a layout. */
-  public SignalCodec(SignalLayout layout, @Nullable TailPrior prior) {
-    this.layout = layout;
+  /** Prepares for a kind of a cache that has a layout for it. */
+  public SignalCodec(SignalCache cache, SignalKind kind) {
+    this.layout = cache.layout(kind).orElseThrow();
     this.dense = new DenseCoding(layout);
     this.topK =
         layout.coding() == SignalLayout.Coding.TOP_K
-            ? new TopKCoding(layout, prior == null ? TailPrior.even(layout.width()) : prior)
+            ? new TopKCoding(layout, cache.tables(kind))
             : null;
   }
 

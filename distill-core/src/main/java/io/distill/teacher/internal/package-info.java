@@ -15,7 +15,7 @@
  *   <li>{@code HEADER} (always the first): who the teacher is, as JSON;
  *   <li>{@code TOKENIZER}: its tokenizer.json;
  *   <li>{@code LAYOUT}: shape and coding of one kind of signals, as JSON;
- *   <li>{@code PRIOR}: how the mass of a tail is spread over a vocabulary;
+ *   <li>{@code TABLES}: what was learned of a teacher's distributions to code them well;
  *   <li>{@code ROWS}: in the meta part a directory with key, digest of the inputs, length and
  *       CRC32C of each row's record; in the payload the records themselves.
  * </ul>
