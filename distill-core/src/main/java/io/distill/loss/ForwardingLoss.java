@@ -1,8 +1,10 @@
 package io.distill.loss;
 
 import ai.djl.ndarray.NDArray;
+import io.distill.schedule.TemperatureSchedule;
 import io.distill.signal.SignalKind;
 import java.util.Set;
+import java.util.function.ToDoubleFunction;
 
 /** Passes everything on to another loss; subclasses change one thing. */
 abstract class ForwardingLoss implements DistillationLoss {
@@ -45,6 +47,11 @@ abstract class ForwardingLoss implements DistillationLoss {
   @Override
   public boolean requiresSameClasses() {
     return delegate.requiresSameClasses();
+  }
+
+  @Override
+  public double highestTemperature(double ofRun, ToDoubleFunction<TemperatureSchedule> highest) {
+    return delegate.highestTemperature(ofRun, highest);
   }
 
   @Override

@@ -93,7 +93,7 @@ public final class SignalCache implements Closeable {
     WriterLock taken = WriterLock.take(path);
     SignalCache cache = null;
     try {
-      if (Files.notExists(path)) {
+      if (!Files.exists(path)) {
         create(path, identity, tokenizerJson);
       }
       cache = open(path, opener);

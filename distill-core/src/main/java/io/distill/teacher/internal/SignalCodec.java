@@ -191,4 +191,38 @@ public final class SignalCodec {
       default -> signals.layers(layout.kind(), arrays).layerNames(layout.layerNames());
     }
   }
+
+  /**
+   * Returns how far what was kept of a batch is from what the teacher says of it now; see {@code
+   * CacheCheck}.
+   */
+  public double difference(Signals kept, Signals live, @Nullable RowTokens tokens) {
+    RowTokens used = layout.ragged() ? tokens : null;
+    List<NDArray> ofKept = arrays(kept, layout.kind());
+    List<NDArray> ofLive = arrays(live, layout.kind());
+    if (topK != null) {
+      return topK.difference(ofKept.get(0), ofLive.get(0), used);
+    }
+    DenseCoding exact = new DenseCoding(layout.exact());
+    int rows = Math.toIntExact(ofLive.get(0).getShape().get(0));
+    byte[][] left = exact.encode(ofKept, rows, used);
+    byte[][] right = exact.encode(ofLive, rows, used);
+    double largest = 0;
+    for (int row = 0; row < rows; row++) {
+      int head = used == null ? 0 : used.headBytes(row);
+      if (left[row].length != right[row].length) {
+        return Double.POSITIVE_INFINITY;
+      }
+      ByteBuffer a = BlockFile.little(left[row]).position(head);
+      ByteBuffer b = BlockFile.little(right[row]).position(head);
+      while (b.hasRemaining()) {
+        double x = a.getFloat();
+        double y = b.getFloat();
+        if (x != y) {
+          largest = Math.max(largest, Math.abs(x - y) / Math.max(1, Math.abs(y)));
+        }
+      }
+    }
+    return largest;
+  }
 }

@@ -89,6 +89,11 @@ public record SignalLayout(
     }
   }
 
+  /** Returns this layout with all values in four bytes. */
+  SignalLayout exact() {
+    return new SignalLayout(kind, Coding.FLOAT32, 0, shapes, layerNames, masked, aligned);
+  }
+
   /** Returns whether records grow with the tokens of a row. */
   boolean ragged() {
     return shapes.stream().anyMatch(shape -> shape.contains(TOKENS));

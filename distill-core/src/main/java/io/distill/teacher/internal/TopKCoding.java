@@ -109,6 +109,14 @@ final class TopKCoding {
                       def dense(self, base: Tensor, tails: Tensor, ids: Tensor, values: Tensor) -> Tensor:
                         return torch.scatter_(torch.unsqueeze(base, -1) + tails, -1, ids, values)
                       """)
+                  .method(
+                      """
+                      def apart(self, kept: Tensor, live: Tensor) -> Tensor:
+                        p = torch.sqrt(torch.softmax(kept, -1))
+                        q = torch.sqrt(torch.softmax(torch.to(live, 6), -1))
+                        top, ids = torch.topk(q, (self.k + 1) // 2, -1)
+                        return torch.amax(torch.abs(torch.gather(p, -1, ids) - top), [-1])
+                      """)
                   .build();
           return LoadedModule.load(module, device, false);
         });
@@ -313,5 +321,27 @@ final class TopKCoding {
                 false)
             .head();
     return tokens == null ? dense : dense.reshape(new Shape(rows, positions, layout.width()));
+  }
+
+  /**
+   * Returns the largest difference of the roots of probabilities among the likelier kept entries.
+   */
+  double difference(NDArray kept, NDArray live, @Nullable RowTokens tokens) {
+    float[] apart =
+        module(layout.topK(), kept.getDevice())
+            .call("apart", new NDList(kept, live), false)
+            .head()
+            .toFloatArray();
+    int rows = Math.toIntExact(kept.getShape().get(0));
+    int positions = apart.length / rows;
+    double largest = 0;
+    for (int row = 0; row < rows; row++) {
+      int length = tokens == null ? positions : tokens.length(row);
+      for (int i = 0; i < length; i++) {
+        double each = apart[row * positions + i];
+        largest = Double.isNaN(each) ? Double.POSITIVE_INFINITY : Math.max(largest, each);
+      }
+    }
+    return largest;
   }
 }

@@ -5,6 +5,7 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.HashSet;
@@ -74,6 +75,7 @@ final class WriterLock implements Closeable {
     if (parent == null || name == null) {
       throw new IOException("no file name in " + cache);
     }
+    Files.createDirectories(parent);
     return parent.toRealPath().resolve("." + name + ".lock");
   }
 
