@@ -8,9 +8,9 @@ import io.distill.data.DistillationDataset;
 import io.distill.data.TextDataset;
 import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
+import io.distill.model.DeployableModel;
 import io.distill.model.ModelConfiguration;
 import io.distill.model.ScriptedModel;
-import io.distill.teacher.ModelTeacher;
 import io.distill.teacher.Teacher;
 import java.util.List;
 import java.util.Optional;
@@ -74,12 +74,11 @@ public record StudentSetup(
 
   /** Returns the teacher's model if it is of this library and has such a configuration. */
   <C extends ModelConfiguration> Optional<TeacherModel<C>> teacherModel(Class<C> type) {
-    if (teacher instanceof ModelTeacher local
-        && local.model().model() instanceof ScriptedModel model
+    if (teacher.localModel().map(DeployableModel::model).orElse(null) instanceof ScriptedModel model
         && type.isInstance(model.configuration().orElseThrow())) {
       return Optional.of(
           new TeacherModel<>(
-              model, type.cast(model.configuration().orElseThrow()), local.tokenizer()));
+              model, type.cast(model.configuration().orElseThrow()), teacher.tokenizer()));
     }
     return Optional.empty();
   }

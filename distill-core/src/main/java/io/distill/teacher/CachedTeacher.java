@@ -15,6 +15,7 @@ import io.distill.data.LengthGroupedSampler;
 import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
 import io.distill.internal.NativeEngine;
+import io.distill.model.DeployableModel;
 import io.distill.model.RowSignals;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
@@ -674,6 +675,7 @@ public final class CachedTeacher implements Teacher {
             encoded.keptMass().get(i));
       }
     }
+    open.flushIfDue();
     asked += missing.length;
     if (!massJudged && open.keptMass(SignalKind.LOGITS).count() >= JUDGED_TOKENS) {
       massJudged = true;
@@ -1002,6 +1004,11 @@ public final class CachedTeacher implements Teacher {
   }
 
   @Override
+  public Optional<DeployableModel> localModel() {
+    return live == null ? Optional.empty() : live.localModel();
+  }
+
+  @Override
   public Device device() {
     return live == null ? NativeEngine.defaultDevice() : live.device();
   }
@@ -1010,11 +1017,17 @@ public final class CachedTeacher implements Teacher {
    * Returns the teacher's fingerprint where its answers are kept exactly; otherwise one that
    * depends on how they are kept, too.
    *
-   * @return a digest in hexadecimal, the same with and without the teacher
+   * @return a digest in hexadecimal, the same with and without the teacher; what {@link
+   *     #identifiedAs} said, if the teacher has none; empty if nothing did
    */
   @Override
   public Optional<String> fingerprint() {
-    return Optional.of((live == null ? requireCache().identity() : identity(live)).fingerprint());
+    if (live == null) {
+      return Optional.of(requireCache().identity().fingerprint());
+    }
+    return options.name() == null && live.fingerprint().isEmpty()
+        ? Optional.empty()
+        : Optional.of(identity(live).fingerprint());
   }
 
   /** Writes what is not on disk yet and closes the file; the teacher inside stays open. */

@@ -137,6 +137,11 @@ public final class ModelTeacher implements Teacher {
   }
 
   @Override
+  public Optional<DeployableModel> localModel() {
+    return Optional.of(model);
+  }
+
+  @Override
   public Device device() {
     return model.model().device();
   }

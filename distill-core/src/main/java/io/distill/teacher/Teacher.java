@@ -70,6 +70,15 @@ public interface Teacher extends AutoCloseable {
   }
 
   /**
+   * Returns the model behind the answers, so that a student can start from its weights.
+   *
+   * @return the model, if it is one in this process; empty by default
+   */
+  default Optional<DeployableModel> localModel() {
+    return Optional.empty();
+  }
+
+  /**
    * Returns where inputs are expected.
    *
    * @return the device

@@ -36,6 +36,7 @@ public final class SignalCache implements Closeable {
   private static final int BLOCK_BYTES = 1 << 20;
 
   private static final int BLOCK_ROWS = 1 << 14;
+  private static final int LARGEST_BLOCK = 1 << 29;
   private static final long BLOCK_NANOS = 15_000_000_000L;
 
   private static final int MOST_TABLES = 255;
@@ -432,10 +433,24 @@ public final class SignalCache implements Closeable {
     section.pending.put(key, new Pending(inputs, BlockFile.little(record)));
     section.pendingMass = section.pendingMass.plus(mass);
     section.pendingBytes += record.length;
-    if (section.pendingBytes >= BLOCK_BYTES
-        || section.pending.size() >= BLOCK_ROWS
-        || System.nanoTime() - section.pendingSince > BLOCK_NANOS) {
+    if (section.pendingBytes >= LARGEST_BLOCK) {
       flush(section);
+    }
+  }
+
+  /**
+   * Writes all rows that are not on disk yet, if they are many or old. Called between batches, so that
+   * a run that is broken off asks again for whole batches, which a model answers to the last bit alike.
+   */
+  public synchronized void flushIfDue() {
+    for (Section section : sections.values()) {
+      if (section.pendingBytes >= BLOCK_BYTES
+          || section.pending.size() >= BLOCK_ROWS
+          || (!section.pending.isEmpty()
+              && System.nanoTime() - section.pendingSince > BLOCK_NANOS)) {
+        flush();
+        return;
+      }
     }
   }
 

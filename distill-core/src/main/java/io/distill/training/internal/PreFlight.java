@@ -20,10 +20,11 @@ import io.distill.signal.SignalWidths;
 import io.distill.signal.Signals;
 import io.distill.student.Student;
 import io.distill.student.StudentSetup;
-import io.distill.teacher.ModelTeacher;
 import io.distill.teacher.Teacher;
+import io.distill.training.EarlyStopping;
 import java.util.ArrayList;
 import java.util.EnumSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -154,6 +155,7 @@ final class PreFlight {
     if (tokenLabels != null) {
       checkTokenLabels(tokenLabels, studentWidths);
     }
+    checkEarlyStopping(student);
     if (!problems.isEmpty()) {
       throw failure();
     }
@@ -186,8 +188,8 @@ final class PreFlight {
 
   private void checkSameObject() {
     if (recipe.student() instanceof Student.DjlStudent student
-        && recipe.teacher() instanceof ModelTeacher teacher
-        && teacher.model().model() instanceof BlockModel block
+        && recipe.teacher().localModel().map(DeployableModel::model).orElse(null)
+            instanceof BlockModel block
         && block.model() == student.model()) {
       problems.add(
           "student must be another model than the teacher but both are '"
@@ -213,9 +215,7 @@ final class PreFlight {
                   ? "; give it a classifier with withClassifier(...), or use another loss"
                   : "; use another teacher or another loss"));
     }
-    if (teacher instanceof ModelTeacher local) {
-      checkVocabulary("teacher", local.model());
-    }
+    teacher.localModel().ifPresent(model -> checkVocabulary("teacher", model));
     if (missing.isEmpty() && !recipe.requiresOfTeacher().isEmpty()) {
       attempt(
           () -> {
@@ -342,6 +342,27 @@ final class PreFlight {
               + " (validation set) and "
               + students
               + " (student); call validation.classes(...) with the student's");
+    }
+  }
+
+  private void checkEarlyStopping(DeployableModel student) {
+    EarlyStopping rule = recipe.earlyStopping();
+    if (rule == null || rule.metric().equals(EarlyStopping.TRAINING_LOSS)) {
+      return;
+    }
+    boolean tried = student.model().provides().contains(SignalKind.LOGITS) && studentLogitsAreRows;
+    Set<String> reported = new LinkedHashSet<>(ValidationSet.metrics(recipe, tried));
+    reported.add(EarlyStopping.TRAINING_LOSS);
+    if (!reported.contains(rule.metric())) {
+      problems.add(
+          "earlyStopping must watch one of the metrics that this run reports, "
+              + reported
+              + ", but watches '"
+              + rule.metric()
+              + "'"
+              + (recipe.validation() == null
+                  ? "; set a validation set, or watch another metric"
+                  : "; watch another metric"));
     }
   }
 

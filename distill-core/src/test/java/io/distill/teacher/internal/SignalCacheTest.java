@@ -104,7 +104,10 @@ class SignalCacheTest {
   void manyRows_fillSeveralBlocks() {
     try (SignalCache cache = SignalCache.openForWriting(file(), IDENTITY, null)) {
       cache.define(LAYOUT);
-      put(cache, 0, 40_000);
+      for (int batch = 0; batch < 400; batch++) {
+        put(cache, batch * 100, batch * 100 + 100);
+        cache.flushIfDue();
+      }
       assertThat(cache.bytes(SignalKind.LOGITS)).isGreaterThan(32_000 * 40L);
     }
     try (SignalCache cache = SignalCache.open(file())) {
