@@ -439,8 +439,9 @@ public final class SignalCache implements Closeable {
   }
 
   /**
-   * Writes all rows that are not on disk yet, if they are many or old. Called between batches, so that
-   * a run that is broken off asks again for whole batches, which a model answers to the last bit alike.
+   * Writes all rows that are not on disk yet, if they are many or old. Called between batches, so
+   * that a run that is broken off asks again for whole batches, which a model answers to the last
+   * bit alike.
    */
   public synchronized void flushIfDue() {
     for (Section section : sections.values()) {

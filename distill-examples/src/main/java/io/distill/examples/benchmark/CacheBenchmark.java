@@ -44,18 +44,18 @@ import java.util.stream.IntStream;
 
 /**
  * Size, fidelity and speed of a cache of top logits over a vocabulary of 32,000, against the same
- * logits in plain form: ids of 15 bits each, log-probabilities and the mass of the rest in bfloat16,
- * the rest spread evenly.
+ * logits in plain form: ids of 15 bits each, log-probabilities and the mass of the rest in
+ * bfloat16, the rest spread evenly.
  *
- * <p>Divergences are those of what comes back from the teacher's full distribution, in nats a token.
- * Bytes are those of the file, all directories included, with 32 tokens a row. Reading ends with dense
- * logits {@code [N, L, V]} on both sides. The share of a step is the part of a run in which the cache
- * answered, for a student with 64 hidden units and soft targets on every token.
+ * <p>Divergences are those of what comes back from the teacher's full distribution, in nats a
+ * token. Bytes are those of the file, all directories included, with 32 tokens a row. Reading ends
+ * with dense logits {@code [N, L, V]} on both sides. The share of a step is the part of a run in
+ * which the cache answered, for a student with 64 hidden units and soft targets on every token.
  *
  * <p>Teachers: logits that fall as Zipf's law with noise, around favourite tokens that are the same
- * everywhere ({@code zipf}) or drawn anew for each token ({@code chance}, the worst that can come); and
- * with the arguments {@code tokenizer.json text.txt[.gz]} an interpolated trigram model of that text
- * ({@code text}).
+ * everywhere ({@code zipf}) or drawn anew for each token ({@code chance}, the worst that can come);
+ * and with the arguments {@code tokenizer.json text.txt[.gz]} an interpolated trigram model of that
+ * text ({@code text}).
  */
 public final class CacheBenchmark {
 
@@ -87,12 +87,7 @@ public final class CacheBenchmark {
   }
 
   private void run(String[] arguments) throws IOException {
-    out.printf(
-        Locale.ROOT,
-        "top logits of %,d, %d rows of %d tokens%n",
-        VOCABULARY,
-        ROWS,
-        LENGTH);
+    out.printf(Locale.ROOT, "top logits of %,d, %d rows of %d tokens%n", VOCABULARY, ROWS, LENGTH);
     out.println(
         "teacher    k  kept T=1   T=4 | bytes  plain  ratio |     KL     plain | write  read  plain"
             + " µs/token | of a step");

@@ -32,8 +32,9 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * Ten epochs of the e-mail example without a cache, with one that is written, and from it alone: whole
- * wall time, and the part in which the teacher answered. The three runs must end in the same weights.
+ * Ten epochs of the e-mail example without a cache, with one that is written, and from it alone:
+ * whole wall time, and the part in which the teacher answered. The three runs must end in the same
+ * weights.
  */
 public final class CachedRunBenchmark {
 

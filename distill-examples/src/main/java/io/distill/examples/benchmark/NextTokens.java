@@ -185,7 +185,8 @@ interface NextTokens {
       return logits;
     }
 
-    private static void mix(double[] p, @org.jspecify.annotations.Nullable Map<Integer, Integer> counts) {
+    private static void mix(
+        double[] p, @org.jspecify.annotations.Nullable Map<Integer, Integer> counts) {
       if (counts == null) {
         return;
       }

@@ -55,8 +55,7 @@ final class PackedTop {
       values[i] = bfloat16(Math.log(p[top[i]]));
       for (int bit = 0; bit < bits; bit++) {
         int position = i * bits + bit;
-        ids[position / Byte.SIZE] |=
-            (byte) (((top[i] >> bit) & 1) << (position % Byte.SIZE));
+        ids[position / Byte.SIZE] |= (byte) (((top[i] >> bit) & 1) << (position % Byte.SIZE));
       }
     }
     double rest = 0;

@@ -8,9 +8,9 @@ import io.distill.loss.LossContext;
 import io.distill.loss.LossSetup;
 import io.distill.loss.LossTerm;
 import io.distill.losses.internal.Formula;
+import io.distill.schedule.TemperatureSchedule;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
-import io.distill.schedule.TemperatureSchedule;
 import java.util.List;
 import java.util.Set;
 import java.util.function.ToDoubleFunction;
@@ -92,8 +92,7 @@ public record Standardized(DistillationLoss loss) implements DistillationLoss {
   }
 
   @Override
-  public double highestTemperature(
-      double ofRun, ToDoubleFunction<TemperatureSchedule> highest) {
+  public double highestTemperature(double ofRun, ToDoubleFunction<TemperatureSchedule> highest) {
     return loss.highestTemperature(ofRun, highest);
   }
 

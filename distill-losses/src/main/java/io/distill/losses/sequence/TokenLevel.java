@@ -9,8 +9,8 @@ import io.distill.loss.DistillationLoss;
 import io.distill.loss.LossContext;
 import io.distill.loss.LossSetup;
 import io.distill.loss.LossTerm;
-import io.distill.signal.SignalKind;
 import io.distill.schedule.TemperatureSchedule;
+import io.distill.signal.SignalKind;
 import java.util.List;
 import java.util.Set;
 import java.util.function.ToDoubleFunction;
@@ -96,8 +96,7 @@ public record TokenLevel(DistillationLoss loss, int vocabulary) implements Disti
   }
 
   @Override
-  public double highestTemperature(
-      double ofRun, ToDoubleFunction<TemperatureSchedule> highest) {
+  public double highestTemperature(double ofRun, ToDoubleFunction<TemperatureSchedule> highest) {
     return loss.highestTemperature(ofRun, highest);
   }
 
