@@ -7,6 +7,7 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import io.distill.exception.DistillationException;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The inputs of some rows. The arrays belong to the manager that the batch was created with, which
@@ -14,6 +15,7 @@ import java.util.List;
  */
 public final class Batch {
 
+  private final @Nullable NDManager manager;
   private final NDList inputs;
   private final int[] rows;
   private final List<String> ids;
@@ -30,6 +32,27 @@ public final class Batch {
    *     number from {@code rows}
    */
   public Batch(NDList inputs, int[] rows, List<String> ids, List<String> texts) {
+    this(inputs.isEmpty() ? null : inputs.head().getManager(), inputs, rows, ids, texts);
+  }
+
+  /**
+   * Creates a batch whose inputs may be none.
+   *
+   * @param manager the owner of what is made for the batch; null if there is none
+   * @param inputs the input arrays, first dimension {@code rows.length}; may be empty
+   * @param rows the rows of the dataset
+   * @param ids the sample ids of the rows
+   * @param texts the texts of the rows; empty if the data are not text
+   * @throws IllegalArgumentException if {@code ids}, or {@code texts} that are not empty, differ in
+   *     number from {@code rows}
+   */
+  public Batch(
+      @Nullable NDManager manager,
+      NDList inputs,
+      int[] rows,
+      List<String> ids,
+      List<String> texts) {
+    this.manager = manager;
     this.inputs = requireNonNull(inputs, "inputs");
     this.rows = rows.clone();
     this.ids = List.copyOf(ids);
@@ -62,20 +85,34 @@ public final class Batch {
    * Returns the same rows as another tokenizer encodes them.
    *
    * @param tokenizer how the texts become token ids
-   * @return a batch whose arrays belong to the manager of these {@link #inputs()}
-   * @throws io.distill.exception.DistillationException if the rows have no texts, or no inputs yet
+   * @return a batch of the same {@link #manager()}
+   * @throws DistillationException if the rows have no texts, or there is no manager
    */
   public Batch encodedBy(Tokenizer tokenizer) {
     requireNonNull(tokenizer, "tokenizer");
-    if (texts.isEmpty() || inputs.isEmpty()) {
+    if (texts.isEmpty()) {
       throw new DistillationException(
-          "rows must be texts, encoded by some tokenizer, to be encoded by another one but "
-              + (texts.isEmpty() ? "have no texts" : "are not encoded")
-              + "; use a data set of texts");
+          "rows must be texts to be encoded by another tokenizer but have no texts; use a data set"
+              + " of texts");
     }
     int[][] tokens = texts.stream().map(tokenizer::encode).toArray(int[][]::new);
-    NDManager manager = inputs.head().getManager();
-    return new Batch(PaddedRows.of(manager, tokens, tokenizer.padId()), rows, ids, texts);
+    NDList encoded = PaddedRows.of(manager(), tokens, tokenizer.padId());
+    return new Batch(manager, encoded, rows, ids, texts);
+  }
+
+  /**
+   * Returns the owner of the input arrays, and of what a model says about them.
+   *
+   * @return the manager
+   * @throws DistillationException if the batch has no inputs and was made without a manager
+   */
+  public NDManager manager() {
+    if (manager == null) {
+      throw new DistillationException(
+          "batch must have a manager for answers to belong to but has neither inputs nor a manager;"
+              + " make it with new Batch(manager, inputs, rows, ids, texts)");
+    }
+    return manager;
   }
 
   /**

@@ -467,7 +467,7 @@ public final class TextDataset implements DistillationDataset {
                   manager,
                   Arrays.stream(rows).mapToObj(row -> tokens[row]).toArray(int[][]::new),
                   padId);
-      return new Batch(inputs, rows, ids, batchTexts);
+      return new Batch(manager, inputs, rows, ids, batchTexts);
     }
   }
 
