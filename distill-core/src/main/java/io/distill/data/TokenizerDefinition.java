@@ -8,15 +8,11 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
-import com.google.gson.JsonParser;
 import com.google.gson.JsonPrimitive;
-import com.google.gson.Strictness;
-import com.google.gson.stream.JsonReader;
-import com.google.gson.stream.JsonToken;
 import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
+import io.distill.internal.StrictJson;
 import java.io.IOException;
-import java.io.StringReader;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -43,7 +39,7 @@ record TokenizerDefinition(JsonObject root, String source) {
     requireNonNull(path, "path");
     Path file = Files.isDirectory(path) ? path.resolve(FILE_NAME) : path;
     try {
-      return parse(Files.readString(file), file.toString());
+      return parse(StrictJson.read(file), file.toString());
     } catch (NoSuchFileException e) {
       throw new DistillationException(
           "tokenizer must be a "
@@ -62,19 +58,14 @@ record TokenizerDefinition(JsonObject root, String source) {
   }
 
   static TokenizerDefinition parse(String text, String source) {
-    JsonElement element;
-    try (JsonReader reader = new JsonReader(new StringReader(withoutByteOrderMark(text)))) {
-      reader.setStrictness(Strictness.STRICT);
-      element = JsonParser.parseReader(reader);
-      if (reader.peek() != JsonToken.END_DOCUMENT) {
-        throw new JsonParseException("text after the end of the document");
-      }
-    } catch (IOException | JsonParseException | IllegalStateException e) {
+    JsonObject root;
+    try {
+      root = StrictJson.object(withoutByteOrderMark(text));
+    } catch (JsonParseException e) {
       throw new DistillationException(
           "tokenizer " + source + " must be JSON but was not: " + e.getMessage(), e);
     }
-    if (!element.isJsonObject()
-        || !(element.getAsJsonObject().get("model") instanceof JsonObject)) {
+    if (!(root.get("model") instanceof JsonObject)) {
       throw new DistillationException(
           "tokenizer "
               + source
@@ -82,7 +73,7 @@ record TokenizerDefinition(JsonObject root, String source) {
               + FILE_NAME
               + " of a fast Hugging Face tokenizer");
     }
-    return new TokenizerDefinition(element.getAsJsonObject(), source);
+    return new TokenizerDefinition(root, source);
   }
 
   private static String withoutByteOrderMark(String text) {
@@ -98,9 +89,16 @@ record TokenizerDefinition(JsonObject root, String source) {
       return fast != null ? fast : NativeTokenizer.of(this, maxLength);
     } catch (ClassCastException
         | IllegalStateException
+        | IndexOutOfBoundsException
         | NullPointerException
-        | NumberFormatException
+        | IllegalArgumentException
         | UnsupportedOperationException e) {
+      if (wantedMaxLength.isPresent()
+          && e instanceof IllegalArgumentException
+          && !(e instanceof NumberFormatException)) {
+        // the caller's number, not one of the file
+        throw e;
+      }
       // how Gson says that an element has another type than it should
       throw new DistillationException(
           "tokenizer " + source + " must be a valid definition but was not: " + e, e);
@@ -109,7 +107,7 @@ record TokenizerDefinition(JsonObject root, String source) {
 
   private int truncation(String key) {
     return root.get("truncation") instanceof JsonObject truncation && truncation.has(key)
-        ? truncation.get(key).getAsInt()
+        ? StrictJson.integer(truncation.get(key))
         : Integer.MAX_VALUE;
   }
 
@@ -136,7 +134,7 @@ record TokenizerDefinition(JsonObject root, String source) {
   /** Returns the id in the file's padding section, or 0. */
   int padIdOfFile() {
     return root.get("padding") instanceof JsonObject padding && padding.has("pad_id")
-        ? padding.get("pad_id").getAsInt()
+        ? StrictJson.integer(padding.get("pad_id"))
         : 0;
   }
 
@@ -161,7 +159,7 @@ record TokenizerDefinition(JsonObject root, String source) {
       root.getAsJsonObject("model").getAsJsonObject("vocab").entrySet().stream()
           .sorted(
               Comparator.<Map.Entry<String, JsonElement>>comparingInt(
-                      entry -> entry.getValue().getAsInt())
+                      entry -> StrictJson.integer(entry.getValue()))
                   .thenComparing(Map.Entry::getKey))
           .forEach(entry -> vocabulary.add(entry.getKey(), entry.getValue()));
       model.add("vocab", vocabulary);

@@ -12,13 +12,13 @@ import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
-import com.google.gson.JsonParser;
 import io.distill.data.BatchSource;
 import io.distill.data.DistillationDataset;
 import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
 import io.distill.internal.NativeEngine;
+import io.distill.internal.StrictJson;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import java.io.IOException;
@@ -201,9 +201,8 @@ public final class DeployableModel implements AutoCloseable {
               + " does not; give a directory that DeployableModel.save wrote");
     }
     try {
-      return JsonParser.parseString(Files.readString(file, StandardCharsets.UTF_8))
-          .getAsJsonObject();
-    } catch (IOException | JsonParseException | IllegalStateException e) {
+      return StrictJson.object(StrictJson.read(file));
+    } catch (IOException | JsonParseException e) {
       throw unreadable(file, e);
     }
   }

@@ -6,11 +6,12 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.jni.JniUtils;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
-import com.google.gson.JsonParser;
 import io.distill.exception.DistillationException;
+import io.distill.internal.StrictJson;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import io.distill.torchscript.HostTensor;
@@ -85,19 +86,31 @@ public final class ScriptedModel implements SignalModel {
     }
     JsonObject json;
     try {
-      json = JsonParser.parseString(text).getAsJsonObject();
-    } catch (JsonParseException | IllegalStateException e) {
+      json = StrictJson.object(text);
+    } catch (JsonParseException e) {
       throw new DistillationException(
           "configuration in " + file + " must be a JSON object but was not; save the model again",
           e);
     }
     Map<String, HostTensor> weights = new LinkedHashMap<>(archive.module().parameters());
-    return open(ModelConfiguration.fromJson(json), weights, device, trainable);
+    try {
+      return open(ModelConfiguration.fromJson(json), weights, device, trainable);
+    } catch (DistillationException e) {
+      throw new DistillationException("model file " + file + " is refused: " + e.getMessage(), e);
+    }
   }
 
   private static void requireFinite(Map<String, HostTensor> weights) {
     weights.forEach(
         (name, tensor) -> {
+          if (tensor.type() != DataType.FLOAT32) {
+            throw new DistillationException(
+                "weight "
+                    + name
+                    + " must be float32 but is "
+                    + tensor.type()
+                    + "; save it as float32");
+          }
           float[] values = tensor.toFloatArray();
           for (int i = 0; i < values.length; i++) {
             if (!Float.isFinite(values[i])) {
@@ -207,6 +220,11 @@ public final class ScriptedModel implements SignalModel {
               + " must have the names and shapes of "
               + configuration.getClass().getSimpleName()
               + " but have others; read those of the same student");
+    }
+    try {
+      requireFinite(weights);
+    } catch (DistillationException e) {
+      throw new DistillationException("model file " + file + " is refused: " + e.getMessage(), e);
     }
     boolean gradients = JniUtils.isGradMode();
     JniUtils.setGradMode(false);

@@ -349,7 +349,9 @@ class DeployableModelTest {
         .write(directory.resolve("model.pt"));
     refused()
         .hasMessage(
-            "weight hidden.bias must be finite but element 3 is NaN; use a model file from before"
+            "model file "
+                + directory.resolve("model.pt")
+                + " is refused: weight hidden.bias must be finite but element 3 is NaN; use a model file from before"
                 + " the training diverged");
   }
 
