@@ -49,6 +49,15 @@ public final class DistillationResult implements AutoCloseable {
   }
 
   /**
+   * Returns why the run ended.
+   *
+   * @return whether all steps were taken, early stopping ended it, or someone stopped it
+   */
+  public TrainingListener.EndReason endReason() {
+    return run.end().reason();
+  }
+
+  /**
    * Returns the number of optimizer steps.
    *
    * @return the steps taken

@@ -19,10 +19,16 @@ import io.distill.schedule.LearningRateSchedule;
 import io.distill.schedule.TemperatureSchedule;
 import io.distill.student.Student;
 import io.distill.teacher.Teacher;
+import io.distill.training.EarlyStopping;
+import io.distill.training.Every;
 import io.distill.training.Optimizer;
 import io.distill.training.TrainingListener;
+import io.distill.training.internal.CheckpointPlan;
 import io.distill.training.internal.Recipe;
+import io.distill.training.internal.ResumePlan;
+import io.distill.training.internal.StopSignal;
 import io.distill.training.internal.TrainingLoop;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
@@ -63,7 +69,12 @@ public final class Distiller {
   }
 
   /**
-   * Trains the student.
+   * Trains the student, on this thread.
+   *
+   * <p>An interrupt of the thread ends the run after its present step, as {@link
+   * DistillationRun#stop()} does, with a last checkpoint if there are any; the result then is the
+   * student as it stands, and the interrupt stays set. So does the end of the process (Ctrl-C) if
+   * there are checkpoints: it waits for the last one.
    *
    * @param dataset the rows to learn from; labels are only needed by losses that read them
    * @return the trained student and how it came about; close it
@@ -72,7 +83,8 @@ public final class Distiller {
    * @throws NonFiniteLossException if a loss term or the gradient stops being finite
    */
   public DistillationResult fit(DistillationDataset dataset) {
-    return new DistillationResult(TrainingLoop.run(recipe, requireNonNull(dataset, "dataset")));
+    return new DistillationResult(
+        TrainingLoop.run(recipe, requireNonNull(dataset, "dataset"), new StopSignal()));
   }
 
   /**
@@ -84,6 +96,26 @@ public final class Distiller {
    */
   public DistillationResult fit(RandomAccessDataset dataset) {
     return fit(DistillationDataset.of(dataset));
+  }
+
+  /**
+   * Starts to train the student on a thread of its own.
+   *
+   * @param dataset the rows to learn from; labels are only needed by losses that read them
+   * @return the run: stop it, or wait for its result
+   */
+  public DistillationRun start(DistillationDataset dataset) {
+    return DistillationRun.start(recipe, requireNonNull(dataset, "dataset"));
+  }
+
+  /**
+   * Starts to train the student on a DJL data set, on a thread of its own.
+   *
+   * @param dataset the rows to learn from
+   * @return the run: stop it, or wait for its result
+   */
+  public DistillationRun start(RandomAccessDataset dataset) {
+    return start(DistillationDataset.of(dataset));
   }
 
   /**
@@ -101,6 +133,9 @@ public final class Distiller {
 
     /** The default seed. */
     public static final long DEFAULT_SEED = 42;
+
+    /** The default number of checkpoints that are kept. */
+    public static final int DEFAULT_KEPT_CHECKPOINTS = 3;
 
     private static final String ONLY_ONCE = "%s must be set only once but was already set";
 
@@ -121,6 +156,12 @@ public final class Distiller {
     private @Nullable Device device;
     private @Nullable DistillationDataset validation;
     private @Nullable Integer gradientNorms;
+    private @Nullable List<Every> evaluations;
+    private @Nullable EarlyStopping earlyStopping;
+    private @Nullable Path checkpointDirectory;
+    private List<Every> checkpointIntervals = List.of();
+    private @Nullable Integer keptCheckpoints;
+    private @Nullable ResumePlan resume;
     private final List<TrainingListener> listeners = new ArrayList<>();
 
     private Builder() {}
@@ -409,7 +450,8 @@ public final class Distiller {
     }
 
     /**
-     * Sets rows on which the student is tried after each epoch; it does not learn from them.
+     * Sets rows on which the student is tried after each epoch, or as {@link #evaluateEvery} says;
+     * it does not learn from them.
      *
      * @param validation the rows; default none
      * @return this builder
@@ -419,6 +461,120 @@ public final class Distiller {
     public Builder validation(DistillationDataset validation) {
       this.validation = once("validation", this.validation, validation);
       return this;
+    }
+
+    /**
+     * Sets when the student is tried on the validation set.
+     *
+     * @param every one or more intervals in epochs or steps; default each epoch. The last step of
+     *     the run counts as the end of an epoch
+     * @return this builder
+     * @throws IllegalArgumentException if there is none, or one is a time: the outcome of a run
+     *     with early stopping would depend on the speed of the machine
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder evaluateEvery(Every... every) {
+      List<Every> intervals = intervals("evaluateEvery", every);
+      checkArgument(
+          intervals.stream().noneMatch(each -> each.unit() == Every.Unit.MILLISECONDS),
+          "evaluateEvery must count epochs or steps but was %s",
+          intervals);
+      this.evaluations = once("evaluateEvery", this.evaluations, intervals);
+      return this;
+    }
+
+    /**
+     * Ends the run when it does not get better any more. The result then has the best student that
+     * was seen, also if the run took all its steps.
+     *
+     * @param earlyStopping which metric to watch, and how patiently
+     * @return this builder
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder earlyStopping(EarlyStopping earlyStopping) {
+      this.earlyStopping = once("earlyStopping", this.earlyStopping, earlyStopping);
+      return this;
+    }
+
+    /**
+     * Keeps the state of the run on disk, so that a run that stops for any reason can go on with
+     * {@link #resumeFrom} and ends in the same weights, bit for bit on CPU.
+     *
+     * <p>A checkpoint holds the student (a directory that {@link
+     * io.distill.model.DeployableModel#load} reads), the loss's learned parameters and buffers, the
+     * optimizer's state, the history, the best student so far, and a description of recipe and
+     * data; all files are covered by checksums. It appears whole or not at all. The last one is
+     * written when the run ends.
+     *
+     * @param directory where; used by one run at a time
+     * @param every one or more intervals; none means each epoch
+     * @return this builder
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder checkpoint(Path directory, Every... every) {
+      this.checkpointDirectory = once("checkpoint", this.checkpointDirectory, directory);
+      this.checkpointIntervals =
+          every.length == 0 ? List.of(Every.epochs(1)) : intervals("checkpoint", every);
+      return this;
+    }
+
+    /**
+     * Sets how many of the newest checkpoints stay.
+     *
+     * @param kept the number; at least 1; default 3
+     * @return this builder
+     * @throws IllegalArgumentException if it is below 1
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder keepCheckpoints(int kept) {
+      checkArgument(kept >= 1, "keepCheckpoints must be at least 1 but was %s", kept);
+      this.keptCheckpoints = once("keepCheckpoints", this.keptCheckpoints, kept);
+      return this;
+    }
+
+    /**
+     * Lets the run go on from the newest whole checkpoint in a directory. Another recipe or other
+     * data are refused, and the message says what differs.
+     *
+     * @param directory a directory that {@link #checkpoint} wrote to
+     * @return this builder
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder resumeFrom(Path directory) {
+      this.resume =
+          once(
+              "resumeFrom",
+              this.resume,
+              new ResumePlan(requireNonNull(directory, "directory"), true));
+      return this;
+    }
+
+    /**
+     * Lets the run go on from the newest whole checkpoint in a directory, or start afresh if there
+     * is none: for programs that are simply started again.
+     *
+     * @param directory a directory that {@link #checkpoint} wrote to; it need not exist
+     * @return this builder
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder resumeIfPresent(Path directory) {
+      this.resume =
+          once(
+              "resumeFrom",
+              this.resume,
+              new ResumePlan(requireNonNull(directory, "directory"), false));
+      return this;
+    }
+
+    private static List<Every> intervals(String name, Every... every) {
+      checkArgument(every.length > 0, "%s must have at least one interval but has none", name);
+      return List.of(every);
     }
 
     /**
@@ -445,6 +601,9 @@ public final class Distiller {
           "epochs and steps must not both be set but were %s and %s",
           epochs,
           steps);
+      checkState(
+          keptCheckpoints == null || checkpointDirectory != null,
+          "keepCheckpoints must come with checkpoint(directory) but that is not set");
       return new Distiller(
           new Recipe(
               requireNonNull(teacher),
@@ -466,7 +625,16 @@ public final class Distiller {
               device == null ? NativeEngine.defaultDevice() : device,
               gradientNorms == null ? OptionalInt.empty() : OptionalInt.of(gradientNorms),
               listeners,
-              validation));
+              validation,
+              evaluations == null ? List.of(Every.epochs(1)) : evaluations,
+              earlyStopping,
+              checkpointDirectory == null
+                  ? null
+                  : new CheckpointPlan(
+                      checkpointDirectory,
+                      checkpointIntervals,
+                      keptCheckpoints == null ? DEFAULT_KEPT_CHECKPOINTS : keptCheckpoints),
+              resume));
     }
 
     /**

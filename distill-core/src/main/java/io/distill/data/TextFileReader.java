@@ -7,7 +7,6 @@ import static java.util.Objects.requireNonNull;
 import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
-import com.google.gson.JsonParseException;
 import io.distill.exception.DistillationException;
 import io.distill.internal.StrictJson;
 import java.io.BufferedReader;
@@ -400,8 +399,8 @@ public final class TextFileReader {
 
   private JsonObject object(String json, long line) {
     try {
-      return StrictJson.object(json);
-    } catch (JsonParseException e) {
+      return StrictJson.object(json, "it", Integer.MAX_VALUE);
+    } catch (DistillationException e) {
       throw notAnObject(line, json, e);
     }
   }
@@ -416,7 +415,7 @@ public final class TextFileReader {
             + path
             + " must be one JSON object but was: "
             + start
-            + (reason.startsWith("the key") ? " (" + reason + ")" : ""),
+            + (reason.startsWith("it must name") ? " (" + reason + ")" : ""),
         cause);
   }
 

@@ -4,7 +4,6 @@ import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
 import io.distill.exception.DistillationException;
-import io.distill.internal.StrictJson;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
@@ -79,9 +78,9 @@ public interface Tokenizer {
   static Tokenizer parse(InputStream tokenizerJson) {
     requireNonNull(tokenizerJson, "tokenizerJson");
     try {
-      byte[] content = tokenizerJson.readNBytes((int) StrictJson.MAX_BYTES + 1);
-      if (content.length > StrictJson.MAX_BYTES) {
-        throw new IOException("it has more than " + StrictJson.MAX_BYTES + " bytes");
+      byte[] content = tokenizerJson.readNBytes(TokenizerDefinition.MAX_BYTES + 1);
+      if (content.length > TokenizerDefinition.MAX_BYTES) {
+        throw new IOException("it has more than " + TokenizerDefinition.MAX_BYTES + " bytes");
       }
       return parse(StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(content)).toString());
     } catch (CharacterCodingException e) {

@@ -7,16 +7,12 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
-import com.google.gson.JsonParseException;
 import com.google.gson.JsonPrimitive;
 import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
 import io.distill.internal.StrictJson;
-import java.io.IOException;
-import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -33,38 +29,28 @@ import java.util.function.Function;
  */
 record TokenizerDefinition(JsonObject root, String source) {
 
+  /** Many times the largest tokenizer there is. */
+  static final int MAX_BYTES = 256 << 20;
+
   static final String FILE_NAME = "tokenizer.json";
 
   static TokenizerDefinition read(Path path) {
     requireNonNull(path, "path");
     Path file = Files.isDirectory(path) ? path.resolve(FILE_NAME) : path;
-    try {
-      return parse(StrictJson.read(file), file.toString());
-    } catch (NoSuchFileException e) {
-      throw new DistillationException(
-          "tokenizer must be a "
-              + FILE_NAME
-              + " or a directory that has one but "
-              + file
-              + " does not exist",
-          e);
-    } catch (CharacterCodingException e) {
-      throw new DistillationException(
-          "tokenizer " + file + " must be UTF-8 text but is not; save it again as UTF-8", e);
-    } catch (IOException e) {
-      throw new DistillationException(
-          "tokenizer " + file + " must be readable but was not: " + e, e);
+    if (Files.exists(file)) {
+      return parse(StrictJson.text(file, "tokenizer", MAX_BYTES), file.toString());
     }
+    throw new DistillationException(
+        "tokenizer must be a "
+            + FILE_NAME
+            + " or a directory that has one but "
+            + file
+            + " does not exist");
   }
 
   static TokenizerDefinition parse(String text, String source) {
-    JsonObject root;
-    try {
-      root = StrictJson.object(withoutByteOrderMark(text));
-    } catch (JsonParseException e) {
-      throw new DistillationException(
-          "tokenizer " + source + " must be JSON but was not: " + e.getMessage(), e);
-    }
+    JsonObject root =
+        StrictJson.object(withoutByteOrderMark(text), "tokenizer " + source, MAX_BYTES);
     if (!(root.get("model") instanceof JsonObject)) {
       throw new DistillationException(
           "tokenizer "

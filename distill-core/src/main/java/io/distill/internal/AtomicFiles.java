@@ -38,8 +38,14 @@ public final class AtomicFiles {
 
   private AtomicFiles() {}
 
+  /** Makes sure that the end of the process waits for files, and for work that writes some. */
+  static void ready() {
+    // being initialised is enough
+  }
+
   private static void awaitWriters() {
     try {
+      ProcessEnd.awaitWork();
       if (!PROCESS.writeLock().tryLock(SHUTDOWN_WAIT_SECONDS, TimeUnit.SECONDS)) {
         // the temporary file stays behind; the file itself is still the old one
         return;

@@ -108,7 +108,7 @@ public interface DistillationLoss {
    * @return this loss alone, by default
    */
   default List<LossTerm> terms() {
-    return List.of(new LossTerm(name(), progress -> 1, this));
+    return List.of(new LossTerm(name(), WeightSchedule.constant(1), this));
   }
 
   /**

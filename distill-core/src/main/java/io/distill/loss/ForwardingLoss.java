@@ -4,56 +4,49 @@ import ai.djl.ndarray.NDArray;
 import io.distill.signal.SignalKind;
 import java.util.Set;
 
-/** Passes everything on to another loss; subclasses change one thing. */
-abstract class ForwardingLoss implements DistillationLoss {
+/** Passes everything on to another loss; who implements it changes one thing. */
+interface ForwardingLoss extends DistillationLoss {
 
-  private final DistillationLoss delegate;
+  /** Returns the other loss. */
+  DistillationLoss loss();
 
-  ForwardingLoss(DistillationLoss delegate) {
-    this.delegate = delegate;
-  }
-
-  final DistillationLoss delegate() {
-    return delegate;
+  @Override
+  default NDArray compute(LossContext context) {
+    return loss().compute(context);
   }
 
   @Override
-  public NDArray compute(LossContext context) {
-    return delegate.compute(context);
+  default Set<SignalKind> requires() {
+    return loss().requires();
   }
 
   @Override
-  public Set<SignalKind> requires() {
-    return delegate.requires();
+  default Set<SignalKind> requiresOfStudent() {
+    return loss().requiresOfStudent();
   }
 
   @Override
-  public Set<SignalKind> requiresOfStudent() {
-    return delegate.requiresOfStudent();
+  default Set<SignalKind> requiresOfTeacher() {
+    return loss().requiresOfTeacher();
   }
 
   @Override
-  public Set<SignalKind> requiresOfTeacher() {
-    return delegate.requiresOfTeacher();
+  default boolean requiresLabels() {
+    return loss().requiresLabels();
   }
 
   @Override
-  public boolean requiresLabels() {
-    return delegate.requiresLabels();
+  default boolean requiresSameClasses() {
+    return loss().requiresSameClasses();
   }
 
   @Override
-  public boolean requiresSameClasses() {
-    return delegate.requiresSameClasses();
+  default void prepare(LossSetup setup) {
+    loss().prepare(setup);
   }
 
   @Override
-  public void prepare(LossSetup setup) {
-    delegate.prepare(setup);
-  }
-
-  @Override
-  public String name() {
-    return delegate.name();
+  default String name() {
+    return loss().name();
   }
 }

@@ -7,28 +7,20 @@ import io.distill.mapping.LayerMapping;
 import java.util.function.UnaryOperator;
 
 /** A loss under another name. */
-final class NamedLoss extends ForwardingLoss {
+record NamedLoss(DistillationLoss loss, String name) implements ForwardingLoss {
 
-  private final String name;
-
-  NamedLoss(DistillationLoss delegate, String name) {
-    super(delegate);
+  NamedLoss {
+    requireNonNull(loss, "loss");
     checkArgument(!requireNonNull(name, "name").isBlank(), "name must not be blank");
-    this.name = name;
   }
 
   @Override
   public DistillationLoss onLayers(LayerMapping mapping) {
-    return new NamedLoss(delegate().onLayers(mapping), name);
+    return new NamedLoss(loss.onLayers(mapping), name);
   }
 
   @Override
   public DistillationLoss mapInnermost(UnaryOperator<DistillationLoss> operation) {
-    return new NamedLoss(delegate().mapInnermost(operation), name);
-  }
-
-  @Override
-  public String name() {
-    return name;
+    return new NamedLoss(loss.mapInnermost(operation), name);
   }
 }

@@ -14,39 +14,33 @@ import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** A loss with a temperature or a layer mapping of its own. */
-final class ScopedLoss extends ForwardingLoss {
+record ScopedLoss(
+    DistillationLoss loss,
+    @Nullable TemperatureSchedule temperature,
+    @Nullable LayerMapping mapping,
+    @Nullable RowTemperature rowTemperature)
+    implements ForwardingLoss {
 
   private static final String LOSS = "loss.";
   private static final String TEMPERATURE = "temperature.";
 
-  private final @Nullable TemperatureSchedule temperature;
-  private final @Nullable LayerMapping mapping;
-  private final @Nullable RowTemperature rowTemperature;
-
-  ScopedLoss(
-      DistillationLoss delegate,
-      @Nullable TemperatureSchedule temperature,
-      @Nullable LayerMapping mapping,
-      @Nullable RowTemperature rowTemperature) {
-    super(delegate);
-    this.temperature = temperature;
-    this.mapping = mapping;
-    this.rowTemperature = rowTemperature;
+  ScopedLoss {
+    requireNonNull(loss, "loss");
   }
 
   @Override
   public NDArray compute(LossContext context) {
     if (rowTemperature == null) {
-      return delegate().compute(context.scoped(temperature, mapping));
+      return loss.compute(context.scoped(temperature, mapping));
     }
     LossContext rule = context.nested(TEMPERATURE);
-    return delegate().compute(context.nested(LOSS).at(Temperatures.of(rowTemperature, () -> rule)));
+    return loss.compute(context.nested(LOSS).at(Temperatures.of(rowTemperature, () -> rule)));
   }
 
   @Override
   public Set<SignalKind> requires() {
     return Sets.union(
-            delegate().requires(),
+            loss.requires(),
             rowTemperature == null
                 ? Set.of()
                 : Sets.union(
@@ -57,7 +51,7 @@ final class ScopedLoss extends ForwardingLoss {
   @Override
   public Set<SignalKind> requiresOfStudent() {
     return Sets.union(
-            delegate().requiresOfStudent(),
+            loss.requiresOfStudent(),
             rowTemperature == null ? Set.of() : rowTemperature.requiresOfStudent())
         .immutableCopy();
   }
@@ -65,19 +59,19 @@ final class ScopedLoss extends ForwardingLoss {
   @Override
   public Set<SignalKind> requiresOfTeacher() {
     return Sets.union(
-            delegate().requiresOfTeacher(),
+            loss.requiresOfTeacher(),
             rowTemperature == null ? Set.of() : rowTemperature.requiresOfTeacher())
         .immutableCopy();
   }
 
   @Override
   public DistillationLoss mapInnermost(UnaryOperator<DistillationLoss> operation) {
-    return new ScopedLoss(delegate().mapInnermost(operation), temperature, mapping, rowTemperature);
+    return new ScopedLoss(loss.mapInnermost(operation), temperature, mapping, rowTemperature);
   }
 
   @Override
   public List<LossTerm> terms() {
-    return delegate().terms().stream()
+    return loss.terms().stream()
         .map(
             term ->
                 new LossTerm(
@@ -91,7 +85,7 @@ final class ScopedLoss extends ForwardingLoss {
   public DistillationLoss onLayers(LayerMapping other) {
     requireNonNull(other, "mapping");
     return mapping == null
-        ? new ScopedLoss(delegate().onLayers(other), temperature, null, rowTemperature)
+        ? new ScopedLoss(loss.onLayers(other), temperature, null, rowTemperature)
         : this;
   }
 
@@ -99,12 +93,12 @@ final class ScopedLoss extends ForwardingLoss {
   public void prepare(LossSetup setup) {
     if (rowTemperature != null) {
       rowTemperature.prepare(new NestedSetup(setup, TEMPERATURE));
-      delegate().prepare(new NestedSetup(setup, LOSS));
+      loss.prepare(new NestedSetup(setup, LOSS));
     } else if (mapping != null) {
       checkMapping(mapping, setup);
-      delegate().prepare(setup.onLayers(mapping));
+      loss.prepare(setup.onLayers(mapping));
     } else {
-      delegate().prepare(setup);
+      loss.prepare(setup);
     }
   }
 
@@ -112,7 +106,7 @@ final class ScopedLoss extends ForwardingLoss {
   private void checkMapping(LayerMapping own, LossSetup setup) {
     List<String> students = setup.student().layerNames();
     List<String> teachers = setup.teacher().layerNames();
-    if (!Sets.intersection(delegate().requires(), Signals.LAYERED).isEmpty()
+    if (!Sets.intersection(loss.requires(), Signals.LAYERED).isEmpty()
         && !students.isEmpty()
         && !teachers.isEmpty()) {
       requireNonNull(own.checkedCandidates(students, teachers));

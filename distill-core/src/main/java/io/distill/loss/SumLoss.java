@@ -14,12 +14,10 @@ import java.util.function.Function;
 import java.util.function.UnaryOperator;
 
 /** A sum of weighted terms. */
-final class SumLoss implements DistillationLoss {
+record SumLoss(List<LossTerm> terms) implements DistillationLoss {
 
-  private final List<LossTerm> terms;
-
-  SumLoss(List<LossTerm> terms) {
-    this.terms = List.copyOf(terms);
+  SumLoss {
+    terms = List.copyOf(terms);
   }
 
   static SumLoss of(List<LossTerm> first, List<LossTerm> second) {
@@ -114,10 +112,5 @@ final class SumLoss implements DistillationLoss {
   @Override
   public String name() {
     return String.join("+", terms.stream().map(LossTerm::name).toList());
-  }
-
-  @Override
-  public List<LossTerm> terms() {
-    return terms;
   }
 }

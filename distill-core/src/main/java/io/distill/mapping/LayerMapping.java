@@ -1,6 +1,5 @@
 package io.distill.mapping;
 
-import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
 import io.distill.exception.DistillationException;
@@ -70,11 +69,7 @@ public interface LayerMapping {
    * @see <a href="https://arxiv.org/abs/1909.10351">Jiao et al., TinyBERT, 2020</a>
    */
   static LayerMapping uniform() {
-    return (students, teachers) ->
-        IntStream.range(0, students)
-            .mapToObj(
-                i -> new LayerPair(i, Math.max(0, (int) ((i + 1L) * teachers / students) - 1)))
-            .toList();
+    return new MappingShapes.Uniform();
   }
 
   /**
@@ -83,7 +78,7 @@ public interface LayerMapping {
    * @return the mapping, one pair
    */
   static LayerMapping last() {
-    return (students, teachers) -> List.of(new LayerPair(students - 1, teachers - 1));
+    return new MappingShapes.Last();
   }
 
   /**
@@ -92,10 +87,7 @@ public interface LayerMapping {
    * @return the mapping {@code 0 <- 0, 1 <- 1, …}
    */
   static LayerMapping first() {
-    return (students, teachers) ->
-        IntStream.range(0, Math.min(students, teachers))
-            .mapToObj(i -> new LayerPair(i, i))
-            .toList();
+    return new MappingShapes.First();
   }
 
   /**
@@ -106,9 +98,7 @@ public interface LayerMapping {
    * @throws IllegalArgumentException if there is no pair
    */
   static LayerMapping of(LayerPair... pairs) {
-    checkArgument(requireNonNull(pairs, "pairs").length > 0, "pairs must not be empty");
-    List<LayerPair> copy = List.copyOf(Arrays.asList(pairs));
-    return (students, teachers) -> copy;
+    return new MappingShapes.Pairs(Arrays.asList(requireNonNull(pairs, "pairs")));
   }
 
   /**
@@ -123,8 +113,7 @@ public interface LayerMapping {
    * @throws IllegalArgumentException if there is no pair
    */
   static LayerMapping byName(NamedLayerPair... pairs) {
-    checkArgument(requireNonNull(pairs, "pairs").length > 0, "pairs must not be empty");
-    return new NamedMapping(List.copyOf(Arrays.asList(pairs)));
+    return new NamedMapping(Arrays.asList(requireNonNull(pairs, "pairs")));
   }
 
   /**
@@ -142,18 +131,7 @@ public interface LayerMapping {
    * @see <a href="https://arxiv.org/abs/2002.02925">Xu et al., BERT-of-Theseus, 2020</a>
    */
   static LayerMapping manyToOne() {
-    return (students, teachers) ->
-        students > teachers
-            ? uniform().pairs(students, teachers)
-            : IntStream.range(0, students)
-                .boxed()
-                .flatMap(
-                    i ->
-                        IntStream.range(
-                                (int) ((long) i * teachers / students),
-                                (int) ((i + 1L) * teachers / students))
-                            .mapToObj(j -> new LayerPair(i, j)))
-                .toList();
+    return new MappingShapes.ManyToOne();
   }
 
   /**

@@ -1,11 +1,18 @@
 package io.distill.mapping;
 
+import static com.google.common.base.Preconditions.checkArgument;
+
 import io.distill.exception.DistillationException;
 import io.distill.schedule.Progress;
 import java.util.List;
 
 /** Pairs that are given by the names of layers. */
 record NamedMapping(List<NamedLayerPair> names) implements LayerMapping {
+
+  NamedMapping {
+    names = List.copyOf(names);
+    checkArgument(!names.isEmpty(), "pairs must not be empty");
+  }
 
   @Override
   public List<LayerPair> pairs(int studentLayers, int teacherLayers) {

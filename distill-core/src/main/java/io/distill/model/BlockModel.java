@@ -232,6 +232,16 @@ public final class BlockModel implements SignalModel {
 
   @Override
   public String fingerprint() {
+    return fingerprint(model);
+  }
+
+  /**
+   * Returns a digest of a DJL model: its block and its present weights.
+   *
+   * @param model a model whose block is initialised
+   * @return a SHA-256 digest in hexadecimal
+   */
+  public static String fingerprint(Model model) {
     Map<String, NDArray> arrays = new LinkedHashMap<>();
     for (Pair<String, Parameter> parameter : model.getBlock().getParameters()) {
       arrays.put(parameter.getKey(), parameter.getValue().getArray());

@@ -65,4 +65,9 @@ public final class BlockTaps {
   Optional<String> embeddingName() {
     return Optional.ofNullable(embedding);
   }
+
+  @Override
+  public String toString() {
+    return "hiddenStates=" + hiddenStates + (embedding == null ? "" : ", embedding=" + embedding);
+  }
 }

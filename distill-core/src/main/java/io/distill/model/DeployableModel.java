@@ -11,7 +11,6 @@ import com.google.common.hash.Hashing;
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
 import com.google.gson.JsonObject;
-import com.google.gson.JsonParseException;
 import io.distill.data.BatchSource;
 import io.distill.data.DistillationDataset;
 import io.distill.data.Tokenizer;
@@ -45,6 +44,9 @@ import org.jspecify.annotations.Nullable;
 public final class DeployableModel implements AutoCloseable {
 
   private static final String CONFIG_FILE = "config.json";
+
+  /** Room for a million names of classes. */
+  private static final int MAX_CONFIG_BYTES = 64 << 20;
 
   /** Where the architecture of a model of this library stands in the configuration file. */
   private static final String CONFIGURATION_PROPERTY = "distill";
@@ -200,11 +202,10 @@ public final class DeployableModel implements AutoCloseable {
               + file
               + " does not; give a directory that DeployableModel.save wrote");
     }
-    try {
-      return StrictJson.object(StrictJson.read(file));
-    } catch (IOException | JsonParseException e) {
-      throw unreadable(file, e);
-    }
+    return StrictJson.object(
+        StrictJson.text(file, "configuration file", MAX_CONFIG_BYTES),
+        "configuration file " + file,
+        MAX_CONFIG_BYTES);
   }
 
   private static List<String> classNames(Path file, JsonObject config) {

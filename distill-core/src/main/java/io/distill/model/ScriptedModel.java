@@ -9,7 +9,6 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.jni.JniUtils;
 import com.google.gson.JsonObject;
-import com.google.gson.JsonParseException;
 import io.distill.exception.DistillationException;
 import io.distill.internal.StrictJson;
 import io.distill.signal.SignalKind;
@@ -30,6 +29,8 @@ public final class ScriptedModel implements SignalModel {
 
   /** The text inside the archive that holds the configuration. */
   private static final String CONFIGURATION = "distill.json";
+
+  private static final int MAX_CONFIGURATION = 1 << 20;
 
   private final ModelConfiguration configuration;
   private final ScriptModule definition;
@@ -84,14 +85,7 @@ public final class ScriptedModel implements SignalModel {
               + CONFIGURATION
               + "; load a foreign one with torchScript(...)");
     }
-    JsonObject json;
-    try {
-      json = StrictJson.object(text);
-    } catch (JsonParseException e) {
-      throw new DistillationException(
-          "configuration in " + file + " must be a JSON object but was not; save the model again",
-          e);
-    }
+    JsonObject json = StrictJson.object(text, "configuration in " + file, MAX_CONFIGURATION);
     Map<String, HostTensor> weights = new LinkedHashMap<>(archive.module().parameters());
     try {
       return open(ModelConfiguration.fromJson(json), weights, device, trainable);

@@ -1,9 +1,22 @@
 package io.distill.schedule;
 
+import static com.google.common.base.Preconditions.checkArgument;
+
+import java.util.List;
+import java.util.function.BiConsumer;
+
 /** The shapes of schedules; strict arithmetic, so that every machine gives the same bits. */
 final class Curves {
 
   private Curves() {}
+
+  /** Checks a table of one value an epoch. */
+  static void checkTable(List<Double> perEpoch, BiConsumer<String, Double> valueCheck) {
+    checkArgument(!perEpoch.isEmpty(), "perEpoch must not be empty");
+    for (int epoch = 0; epoch < perEpoch.size(); epoch++) {
+      valueCheck.accept("perEpoch[" + epoch + "]", perEpoch.get(epoch));
+    }
+  }
 
   static double linear(double first, double last, double fraction) {
     return first + (last - first) * fraction;

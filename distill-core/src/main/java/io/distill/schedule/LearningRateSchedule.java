@@ -1,7 +1,5 @@
 package io.distill.schedule;
 
-import static com.google.common.base.Preconditions.checkArgument;
-
 /**
  * The learning rate as a pure function of training progress: a factor by which the optimizer's own
  * rate is multiplied; a lambda is one.
@@ -23,7 +21,7 @@ public interface LearningRateSchedule {
    * @return the schedule 1
    */
   static LearningRateSchedule constant() {
-    return progress -> 1;
+    return new LearningRateShapes.Constant();
   }
 
   /**
@@ -34,8 +32,7 @@ public interface LearningRateSchedule {
    * @throws IllegalArgumentException if {@code last} is out of range
    */
   static LearningRateSchedule linear(double last) {
-    check("last", last);
-    return progress -> Curves.linear(1, last, progress.fraction());
+    return new LearningRateShapes.Linear(last);
   }
 
   /**
@@ -47,8 +44,7 @@ public interface LearningRateSchedule {
    * @see <a href="https://arxiv.org/abs/1608.03983">Loshchilov and Hutter, SGDR, 2017</a>
    */
   static LearningRateSchedule cosine(double last) {
-    check("last", last);
-    return progress -> Curves.cosine(1, last, progress.fraction());
+    return new LearningRateShapes.Cosine(last);
   }
 
   /**
@@ -60,9 +56,7 @@ public interface LearningRateSchedule {
    * @throws IllegalArgumentException if an argument is out of range
    */
   static LearningRateSchedule step(int epochs, double factor) {
-    checkArgument(epochs >= 1, "epochs must be at least 1 but was %s", epochs);
-    check("factor", factor);
-    return progress -> StrictMath.pow(factor, Math.floorDiv(progress.epoch(), epochs));
+    return new LearningRateShapes.Step(epochs, factor);
   }
 
   /**
@@ -75,21 +69,6 @@ public interface LearningRateSchedule {
    * @throws IllegalArgumentException if {@code steps} is negative
    */
   default LearningRateSchedule withWarmUp(long steps) {
-    checkArgument(steps >= 0, "steps must be at least 0 but was %s", steps);
-    return progress -> {
-      if (progress.step() < steps) {
-        return (progress.step() + 1.0) / (steps + 1.0);
-      }
-      return factor(
-          new Progress(
-              progress.epoch(),
-              progress.step() - steps,
-              Math.max(1, progress.totalSteps() - steps),
-              progress.seed()));
-    };
-  }
-
-  private static void check(String name, double value) {
-    checkArgument(value >= 0 && value <= 1, "%s must be between 0 and 1 but was %s", name, value);
+    return new LearningRateShapes.WarmUp(this, steps);
   }
 }

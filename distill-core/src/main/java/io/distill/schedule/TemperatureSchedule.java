@@ -1,8 +1,8 @@
 package io.distill.schedule;
 
-import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
+import com.google.common.primitives.Doubles;
 import java.util.Map;
 
 /**
@@ -30,8 +30,7 @@ public interface TemperatureSchedule {
    * @throws IllegalArgumentException if the temperature is out of range
    */
   static TemperatureSchedule constant(double temperature) {
-    check("temperature", temperature);
-    return progress -> temperature;
+    return new TemperatureShapes.Constant(temperature);
   }
 
   /**
@@ -43,9 +42,7 @@ public interface TemperatureSchedule {
    * @throws IllegalArgumentException if a temperature is out of range
    */
   static TemperatureSchedule linear(double first, double last) {
-    check("first", first);
-    check("last", last);
-    return progress -> Curves.linear(first, last, progress.fraction());
+    return new TemperatureShapes.Linear(first, last);
   }
 
   /**
@@ -57,9 +54,7 @@ public interface TemperatureSchedule {
    * @throws IllegalArgumentException if a temperature is out of range
    */
   static TemperatureSchedule cosine(double first, double last) {
-    check("first", first);
-    check("last", last);
-    return progress -> Curves.cosine(first, last, progress.fraction());
+    return new TemperatureShapes.Cosine(first, last);
   }
 
   /**
@@ -71,9 +66,7 @@ public interface TemperatureSchedule {
    * @throws IllegalArgumentException if a temperature is out of range
    */
   static TemperatureSchedule exponential(double first, double last) {
-    check("first", first);
-    check("last", last);
-    return progress -> Curves.exponential(first, last, progress.fraction());
+    return new TemperatureShapes.Exponential(first, last);
   }
 
   /**
@@ -86,10 +79,7 @@ public interface TemperatureSchedule {
    * @throws IllegalArgumentException if an argument is out of range
    */
   static TemperatureSchedule step(double first, int epochs, double factor) {
-    check("first", first);
-    checkArgument(epochs >= 1, "epochs must be at least 1 but was %s", epochs);
-    check("factor", factor);
-    return progress -> first * StrictMath.pow(factor, Math.floorDiv(progress.epoch(), epochs));
+    return new TemperatureShapes.Step(first, epochs, factor);
   }
 
   /**
@@ -110,10 +100,7 @@ public interface TemperatureSchedule {
    *     Neural Networks, 2017</a>, whose wave this is
    */
   static TemperatureSchedule cyclic(double low, double high, int cycles) {
-    check("low", low);
-    check("high", high);
-    checkArgument(cycles >= 1, "cycles must be at least 1 but was %s", cycles);
-    return progress -> Curves.triangle(low, high, cycles * progress.fraction());
+    return new TemperatureShapes.Cyclic(low, high, cycles);
   }
 
   /**
@@ -126,12 +113,7 @@ public interface TemperatureSchedule {
    * @throws IllegalArgumentException if the table is empty or a temperature is out of range
    */
   static TemperatureSchedule table(double... perEpoch) {
-    double[] copy = requireNonNull(perEpoch, "perEpoch").clone();
-    checkArgument(copy.length > 0, "perEpoch must not be empty");
-    for (int epoch = 0; epoch < copy.length; epoch++) {
-      check("perEpoch[" + epoch + "]", copy[epoch]);
-    }
-    return progress -> copy[Math.min(progress.epoch(), copy.length - 1)];
+    return new TemperatureShapes.Table(Doubles.asList(requireNonNull(perEpoch, "perEpoch")));
   }
 
   /**
@@ -146,15 +128,7 @@ public interface TemperatureSchedule {
    * @see Progress#fraction
    */
   static TemperatureSchedule interpolated(Map<Double, Double> byFraction) {
-    Polyline line = Polyline.of("byFraction", byFraction, TemperatureSchedule::check);
-    return progress -> line.at(progress.fraction());
-  }
-
-  private static void check(String name, double temperature) {
-    checkArgument(
-        Double.isFinite(temperature) && temperature > 0,
-        "%s must be finite and greater than 0 but was %s",
-        name,
-        temperature);
+    return new TemperatureShapes.Interpolated(
+        Polyline.of("byFraction", byFraction, TemperatureShapes::check));
   }
 }

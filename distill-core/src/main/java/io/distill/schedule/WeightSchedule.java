@@ -1,8 +1,8 @@
 package io.distill.schedule;
 
-import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
+import com.google.common.primitives.Doubles;
 import java.util.Map;
 
 /**
@@ -29,8 +29,7 @@ public interface WeightSchedule {
    * @throws IllegalArgumentException if the weight is out of range
    */
   static WeightSchedule constant(double weight) {
-    check("weight", weight);
-    return progress -> weight;
+    return new WeightShapes.Constant(weight);
   }
 
   /**
@@ -42,9 +41,7 @@ public interface WeightSchedule {
    * @throws IllegalArgumentException if a weight is out of range
    */
   static WeightSchedule linear(double first, double last) {
-    check("first", first);
-    check("last", last);
-    return progress -> Curves.linear(first, last, progress.fraction());
+    return new WeightShapes.Linear(first, last);
   }
 
   /**
@@ -56,9 +53,7 @@ public interface WeightSchedule {
    * @throws IllegalArgumentException if a weight is out of range
    */
   static WeightSchedule cosine(double first, double last) {
-    check("first", first);
-    check("last", last);
-    return progress -> Curves.cosine(first, last, progress.fraction());
+    return new WeightShapes.Cosine(first, last);
   }
 
   /**
@@ -77,8 +72,7 @@ public interface WeightSchedule {
    *     2022</a>
    */
   static WeightSchedule warmUp(int epochs) {
-    checkArgument(epochs >= 1, "epochs must be at least 1 but was %s", epochs);
-    return progress -> Math.min(1, (progress.epoch() + 1.0) / epochs);
+    return new WeightShapes.WarmUp(epochs);
   }
 
   /**
@@ -92,8 +86,7 @@ public interface WeightSchedule {
    * @throws IllegalArgumentException if the number is below 1
    */
   static WeightSchedule warmUpSteps(long steps) {
-    checkArgument(steps >= 1, "steps must be at least 1 but was %s", steps);
-    return progress -> Math.min(1, (progress.step() + 1.0) / steps);
+    return new WeightShapes.WarmUpSteps(steps);
   }
 
   /**
@@ -105,12 +98,7 @@ public interface WeightSchedule {
    * @throws IllegalArgumentException if the table is empty or a weight is out of range
    */
   static WeightSchedule table(double... perEpoch) {
-    double[] copy = requireNonNull(perEpoch, "perEpoch").clone();
-    checkArgument(copy.length > 0, "perEpoch must not be empty");
-    for (int epoch = 0; epoch < copy.length; epoch++) {
-      check("perEpoch[" + epoch + "]", copy[epoch]);
-    }
-    return progress -> copy[Math.min(progress.epoch(), copy.length - 1)];
+    return new WeightShapes.Table(Doubles.asList(requireNonNull(perEpoch, "perEpoch")));
   }
 
   /**
@@ -124,8 +112,8 @@ public interface WeightSchedule {
    * @see Progress#fraction
    */
   static WeightSchedule interpolated(Map<Double, Double> byFraction) {
-    Polyline line = Polyline.of("byFraction", byFraction, WeightSchedule::check);
-    return progress -> line.at(progress.fraction());
+    return new WeightShapes.Interpolated(
+        Polyline.of("byFraction", byFraction, WeightShapes::check));
   }
 
   /**
@@ -135,15 +123,6 @@ public interface WeightSchedule {
    * @return the product at each point of the run
    */
   default WeightSchedule times(WeightSchedule other) {
-    requireNonNull(other, "other");
-    return progress -> at(progress) * other.at(progress);
-  }
-
-  private static void check(String name, double weight) {
-    checkArgument(
-        Double.isFinite(weight) && weight >= 0,
-        "%s must be finite and at least 0 but was %s",
-        name,
-        weight);
+    return WeightShapes.Product.of(this, requireNonNull(other, "other"));
   }
 }

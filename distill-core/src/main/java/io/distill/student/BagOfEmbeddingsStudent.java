@@ -11,9 +11,12 @@ import io.distill.model.BagOfEmbeddings;
 import io.distill.model.DeployableModel;
 import io.distill.model.ScriptedModel;
 import io.distill.model.TransformerEncoder;
+import io.distill.provenance.PartDescription;
+import io.distill.provenance.RecipePart;
 import io.distill.torchscript.HostTensor;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,20 +24,59 @@ import org.jspecify.annotations.Nullable;
  *
  * @see BagOfEmbeddings
  */
-public final class BagOfEmbeddingsStudent implements Student {
+public final class BagOfEmbeddingsStudent implements Student, RecipePart {
 
   /** The standard deviation of embeddings that start from the teacher's. */
   private static final double PROJECTED_DEVIATION = 0.2;
 
-  private final Builder recipe;
+  private final Settings recipe;
+  private final @Nullable Tokenizer tokenizer;
 
-  private BagOfEmbeddingsStudent(Builder recipe) {
+  private BagOfEmbeddingsStudent(Settings recipe, @Nullable Tokenizer tokenizer) {
     this.recipe = recipe;
+    this.tokenizer = tokenizer;
+  }
+
+  /** What a bag of embeddings is made by; of its own tokenizer only the fingerprint. */
+  record Settings(
+      int embeddingSize,
+      int hiddenSize,
+      Activation activation,
+      double wordDropout,
+      double dropout,
+      @Nullable String tokenizer,
+      boolean vocabularyFromData,
+      boolean embeddingsFromTeacher)
+      implements PartDescription {
+
+    @Override
+    public Optional<Object> part() {
+      if (tokenizer != null) {
+        return Optional.empty();
+      }
+      Builder builder =
+          new Builder()
+              .embeddingSize(embeddingSize)
+              .hiddenSize(hiddenSize)
+              .activation(activation)
+              .wordDropout(wordDropout)
+              .dropout(dropout)
+              .vocabularyFromData(vocabularyFromData);
+      if (embeddingsFromTeacher) {
+        builder.embeddingsFromTeacher();
+      }
+      return Optional.of(builder.build());
+    }
+  }
+
+  @Override
+  public Record description() {
+    return recipe;
   }
 
   @Override
   public DeployableModel open(StudentSetup setup) {
-    Tokenizer tokenizer = setup.tokenizer(recipe.tokenizer, recipe.vocabularyFromData);
+    Tokenizer tokenizer = setup.tokenizer(this.tokenizer, recipe.vocabularyFromData);
     BagOfEmbeddings configuration =
         new BagOfEmbeddings(
             tokenizer.vocabularySize(),
@@ -100,17 +142,6 @@ public final class BagOfEmbeddingsStudent implements Student {
     private boolean embeddingsFromTeacher;
 
     Builder() {}
-
-    private Builder(Builder other) {
-      this.embeddingSize = other.embeddingSize;
-      this.hiddenSize = other.hiddenSize;
-      this.activation = other.activation;
-      this.wordDropout = other.wordDropout;
-      this.dropout = other.dropout;
-      this.tokenizer = other.tokenizer;
-      this.vocabularyFromData = other.vocabularyFromData;
-      this.embeddingsFromTeacher = other.embeddingsFromTeacher;
-    }
 
     /**
      * Sets the width of the embeddings.
@@ -228,7 +259,17 @@ public final class BagOfEmbeddingsStudent implements Student {
      * @return the student
      */
     public Student build() {
-      return new BagOfEmbeddingsStudent(new Builder(this));
+      return new BagOfEmbeddingsStudent(
+          new Settings(
+              embeddingSize,
+              hiddenSize,
+              activation,
+              wordDropout,
+              dropout,
+              tokenizer == null ? null : tokenizer.fingerprint(),
+              vocabularyFromData,
+              embeddingsFromTeacher),
+          tokenizer);
     }
   }
 }

@@ -4,6 +4,7 @@ import static com.google.common.base.Preconditions.checkArgument;
 import static com.google.common.base.Preconditions.checkState;
 import static java.util.Objects.requireNonNull;
 
+import com.google.common.primitives.Ints;
 import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
@@ -12,10 +13,14 @@ import io.distill.model.DeployableModel;
 import io.distill.model.Pooling;
 import io.distill.model.ScriptedModel;
 import io.distill.model.TransformerEncoder;
+import io.distill.provenance.PartDescription;
+import io.distill.provenance.RecipePart;
 import io.distill.torchscript.HostTensor;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
@@ -24,7 +29,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @see TransformerEncoder
  */
-public final class EncoderStudent implements Student {
+public final class EncoderStudent implements Student, RecipePart {
 
   private static final int DEFAULT_LAYERS = 2;
   private static final int DEFAULT_HIDDEN_SIZE = 128;
@@ -32,15 +37,59 @@ public final class EncoderStudent implements Student {
   private static final int INTERMEDIATE_FACTOR = 4;
   private static final double LAYER_NORM_EPSILON = 1e-12;
 
-  private final Builder recipe;
+  private final Settings recipe;
+  private final @Nullable Tokenizer tokenizer;
 
-  private EncoderStudent(Builder recipe) {
+  private EncoderStudent(Settings recipe, @Nullable Tokenizer tokenizer) {
     this.recipe = recipe;
+    this.tokenizer = tokenizer;
+  }
+
+  /** What an encoder is made by; of its own tokenizer only the fingerprint. */
+  record Settings(
+      OptionalInt layers,
+      OptionalInt hiddenSize,
+      OptionalInt heads,
+      OptionalInt intermediateSize,
+      OptionalInt maxLength,
+      double dropout,
+      Pooling pooling,
+      @Nullable String tokenizer,
+      boolean vocabularyFromData,
+      @Nullable List<Integer> teacherLayers)
+      implements PartDescription {
+
+    Settings {
+      teacherLayers = teacherLayers == null ? null : List.copyOf(teacherLayers);
+    }
+
+    @Override
+    public Optional<Object> part() {
+      if (tokenizer != null) {
+        return Optional.empty();
+      }
+      Builder builder =
+          new Builder().dropout(dropout).pooling(pooling).vocabularyFromData(vocabularyFromData);
+      layers.ifPresent(builder::layers);
+      hiddenSize.ifPresent(builder::hiddenSize);
+      heads.ifPresent(builder::heads);
+      intermediateSize.ifPresent(builder::intermediateSize);
+      maxLength.ifPresent(builder::maxLength);
+      if (teacherLayers != null) {
+        builder.teacherLayers(teacherLayers.stream().mapToInt(Integer::intValue).toArray());
+      }
+      return Optional.of(builder.build());
+    }
+  }
+
+  @Override
+  public Record description() {
+    return recipe;
   }
 
   @Override
   public DeployableModel open(StudentSetup setup) {
-    Tokenizer tokenizer = setup.tokenizer(recipe.tokenizer, recipe.vocabularyFromData);
+    Tokenizer tokenizer = setup.tokenizer(this.tokenizer, recipe.vocabularyFromData);
     int maxPositions =
         Math.min(recipe.maxLength.orElse(tokenizer.maxLength()), tokenizer.maxLength());
     Map<String, HostTensor> weights;
@@ -92,14 +141,14 @@ public final class EncoderStudent implements Student {
 
   private TransformerEncoder fromTeacher(
       StudentSetup setup, TransformerEncoder teacher, Tokenizer tokenizer, int maxPositions) {
-    int[] chosen = requireNonNull(recipe.teacherLayers);
+    List<Integer> chosen = requireNonNull(recipe.teacherLayers);
     for (int layer : chosen) {
       if (layer < 0 || layer >= teacher.layers()) {
         throw new DistillationException(
             "teacherLayers must be between 0 and "
                 + (teacher.layers() - 1)
                 + " but were "
-                + Arrays.toString(chosen)
+                + chosen
                 + "; count layers from 0");
       }
     }
@@ -108,7 +157,7 @@ public final class EncoderStudent implements Student {
         maxPositions,
         teacher.typeVocabularySize(),
         teacher.hiddenSize(),
-        chosen.length,
+        chosen.size(),
         teacher.heads(),
         teacher.intermediateSize(),
         teacher.activation(),
@@ -124,7 +173,7 @@ public final class EncoderStudent implements Student {
       StudentSetup.TeacherModel<TransformerEncoder> teacher,
       Tokenizer tokenizer,
       TransformerEncoder configuration) {
-    int[] chosen = requireNonNull(recipe.teacherLayers);
+    List<Integer> chosen = requireNonNull(recipe.teacherLayers);
     Map<String, HostTensor> source = teacher.model().weights();
     Map<String, HostTensor> weights = new LinkedHashMap<>();
     configuration
@@ -147,14 +196,14 @@ public final class EncoderStudent implements Student {
     return weights;
   }
 
-  private static String nameInTeacher(String name, int[] chosen) {
+  private static String nameInTeacher(String name, List<Integer> chosen) {
     String prefix = "encoder.layer.";
     if (!name.startsWith(prefix)) {
       return name;
     }
     int dot = name.indexOf('.', prefix.length());
     int layer = Integer.parseInt(name.substring(prefix.length(), dot));
-    return prefix + chosen[layer] + name.substring(dot);
+    return prefix + chosen.get(layer) + name.substring(dot);
   }
 
   private static HostTensor firstRows(HostTensor tensor, int rows) {
@@ -171,7 +220,7 @@ public final class EncoderStudent implements Student {
             + ", hiddenSize="
             + recipe.hiddenSize.orElse(DEFAULT_HIDDEN_SIZE)
             + ")"
-        : "encoder(teacherLayers=" + Arrays.toString(recipe.teacherLayers) + ")";
+        : "encoder(teacherLayers=" + recipe.teacherLayers + ")";
   }
 
   /** Describes an encoder. */
@@ -188,19 +237,6 @@ public final class EncoderStudent implements Student {
     private int @Nullable [] teacherLayers;
 
     Builder() {}
-
-    private Builder(Builder other) {
-      this.layers = other.layers;
-      this.hiddenSize = other.hiddenSize;
-      this.heads = other.heads;
-      this.intermediateSize = other.intermediateSize;
-      this.maxLength = other.maxLength;
-      this.dropout = other.dropout;
-      this.pooling = other.pooling;
-      this.tokenizer = other.tokenizer;
-      this.vocabularyFromData = other.vocabularyFromData;
-      this.teacherLayers = other.teacherLayers;
-    }
 
     /**
      * Sets the number of layers.
@@ -350,7 +386,19 @@ public final class EncoderStudent implements Student {
                   && intermediateSize.isEmpty()),
           "layers, hiddenSize, heads and intermediateSize must be left out with teacherLayers, which"
               + " takes them from the teacher");
-      return new EncoderStudent(new Builder(this));
+      return new EncoderStudent(
+          new Settings(
+              layers,
+              hiddenSize,
+              heads,
+              intermediateSize,
+              maxLength,
+              dropout,
+              pooling,
+              tokenizer == null ? null : tokenizer.fingerprint(),
+              vocabularyFromData,
+              teacherLayers == null ? null : Ints.asList(teacherLayers)),
+          tokenizer);
     }
 
     private static OptionalInt positive(String name, int value) {

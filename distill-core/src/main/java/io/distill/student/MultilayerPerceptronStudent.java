@@ -11,20 +11,47 @@ import io.distill.model.Activation;
 import io.distill.model.DeployableModel;
 import io.distill.model.MultilayerPerceptron;
 import io.distill.model.ScriptedModel;
+import io.distill.provenance.PartDescription;
+import io.distill.provenance.RecipePart;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * A fresh multilayer perceptron.
  *
  * @see MultilayerPerceptron
  */
-public final class MultilayerPerceptronStudent implements Student {
+public final class MultilayerPerceptronStudent implements Student, RecipePart {
 
-  private final Builder recipe;
+  private final Settings recipe;
 
-  private MultilayerPerceptronStudent(Builder recipe) {
+  private MultilayerPerceptronStudent(Settings recipe) {
     this.recipe = recipe;
+  }
+
+  /** What a perceptron is made by. */
+  record Settings(List<Integer> hiddenSizes, Activation activation, double dropout)
+      implements PartDescription {
+
+    Settings {
+      hiddenSizes = List.copyOf(hiddenSizes);
+    }
+
+    @Override
+    public Optional<Object> part() {
+      return Optional.of(
+          new Builder()
+              .hiddenSizes(hiddenSizes.stream().mapToInt(Integer::intValue).toArray())
+              .activation(activation)
+              .dropout(dropout)
+              .build());
+    }
+  }
+
+  @Override
+  public Record description() {
+    return recipe;
   }
 
   @Override
@@ -56,12 +83,6 @@ public final class MultilayerPerceptronStudent implements Student {
     private double dropout;
 
     Builder() {}
-
-    private Builder(Builder other) {
-      this.hiddenSizes = other.hiddenSizes;
-      this.activation = other.activation;
-      this.dropout = other.dropout;
-    }
 
     /**
      * Sets the hidden layers.
@@ -114,7 +135,7 @@ public final class MultilayerPerceptronStudent implements Student {
      * @return the student
      */
     public Student build() {
-      return new MultilayerPerceptronStudent(new Builder(this));
+      return new MultilayerPerceptronStudent(new Settings(hiddenSizes, activation, dropout));
     }
   }
 }

@@ -9,7 +9,7 @@ import io.distill.model.BlockModel;
 import io.distill.model.BlockTaps;
 import io.distill.model.DeployableModel;
 import io.distill.model.SignalReader;
-import io.distill.model.TorchScriptModel;
+import io.distill.provenance.RecipePart;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -68,7 +68,7 @@ public interface Student {
    * @return the student
    */
   static Student load(Path directory) {
-    return setup -> DeployableModel.load(directory, setup.device(), true);
+    return new SavedStudent(directory);
   }
 
   /**
@@ -90,11 +90,7 @@ public interface Student {
    * @return the student
    */
   static Student torchScript(Path file, SignalReader reader, @Nullable Tokenizer tokenizer) {
-    return setup ->
-        new DeployableModel(
-            TorchScriptModel.open(file, reader, setup.device(), true),
-            tokenizer,
-            setup.classNames());
+    return new TorchScriptStudent(file, reader, tokenizer);
   }
 
   /**
@@ -137,7 +133,8 @@ public interface Student {
   /**
    * A DJL model as a student; known to the pre-flight check, which compares it with the teacher.
    */
-  record DjlStudent(Model model, BlockTaps taps, @Nullable Tokenizer tokenizer) implements Student {
+  record DjlStudent(Model model, BlockTaps taps, @Nullable Tokenizer tokenizer)
+      implements Student, RecipePart {
     /**
      * Checks the parts.
      *
@@ -148,6 +145,14 @@ public interface Student {
     public DjlStudent {
       requireNonNull(model, "model");
       requireNonNull(taps, "taps");
+    }
+
+    @Override
+    public Record description() {
+      return new ModelInHand(
+          BlockModel.fingerprint(model),
+          taps.toString(),
+          tokenizer == null ? null : tokenizer.fingerprint());
     }
 
     @Override

@@ -171,7 +171,7 @@ class EventsTest {
     // 2 rows by the check, 10 by each of the two passes that were given up, and 10 an epoch
     assertThat(teacher.rowsAsked).hasValue(42);
     assertThat(events.all).noneMatch(TrainingListener.TeacherPass.class::isInstance);
-    assertThat(events.epochs.get(1).metrics()).containsOnlyKeys("accuracy");
+    assertThat(events.epochs.get(1).metrics()).containsOnlyKeys("accuracy", "crossEntropy");
     Map<String, float[]> remembered = TinyRuns.train(TinyRuns.recipe().epochs(2), DATA);
     Map<String, float[]> asked =
         TinyRuns.train(
@@ -370,7 +370,23 @@ class EventsTest {
             .fit(training)) {
       assertThat(result.student().predict(validation)).containsExactly(0, 1, 0, 1, 0);
       assertThat(result.history().get(29).metrics())
-          .containsExactly(Map.entry("accuracy", 0.5), Map.entry("agreement", 0.6));
+          .contains(Map.entry("accuracy", 0.5), Map.entry("agreement", 0.6));
+      float[][] student = result.student().logits(validation);
+      int[] labels = {0, 0, 1, 1};
+      double[] teachers = {1 / (1 + Math.exp(-1)), 1 / (1 + Math.exp(1))};
+      double crossEntropy = 0;
+      double kl = 0;
+      for (int row = 0; row < 5; row++) {
+        double second = 1 / (1 + Math.exp(student[row][0] - student[row][1]));
+        double[] students = {1 - second, second};
+        crossEntropy -= row < 4 ? Math.log(students[labels[row]]) / 4 : 0;
+        for (int k = 0; k < 2; k++) {
+          kl += teachers[k] * Math.log(teachers[k] / students[k]) / 5;
+        }
+      }
+      assertThat(result.history().get(29).metrics().get("crossEntropy"))
+          .isCloseTo(crossEntropy, within(1e-6));
+      assertThat(result.history().get(29).metrics().get("kl")).isCloseTo(kl, within(1e-6));
     }
     assertThat(events.epochs).hasSize(30);
     // asked once for the five rows
@@ -381,7 +397,7 @@ class EventsTest {
   void validation_withoutLabels_givesAgreementOnly() {
     TinyRuns.Events events = new TinyRuns.Events();
     TinyRuns.recipe().steps(1).validation(DATA.withoutClasses()).listener(events).fit(DATA).close();
-    assertThat(events.epochs.get(0).metrics()).containsOnlyKeys("agreement");
+    assertThat(events.epochs.get(0).metrics()).containsOnlyKeys("agreement", "kl");
   }
 
   @Test
@@ -396,7 +412,7 @@ class EventsTest {
         .listener(events)
         .fit(DATA)
         .close();
-    assertThat(events.epochs.get(0).metrics()).containsOnlyKeys("accuracy");
+    assertThat(events.epochs.get(0).metrics()).containsOnlyKeys("accuracy", "crossEntropy");
   }
 
   @Test

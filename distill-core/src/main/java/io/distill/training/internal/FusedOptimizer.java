@@ -11,6 +11,7 @@ import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.jni.IValue;
 import ai.djl.pytorch.jni.JniUtils;
 import io.distill.internal.NativeEngine;
+import io.distill.torchscript.HostTensor;
 import io.distill.torchscript.LoadedModule;
 import io.distill.torchscript.ScriptModule;
 import io.distill.training.Optimizer;
@@ -259,6 +260,11 @@ public final class FusedOptimizer implements AutoCloseable {
   /** Returns the state by name: what a checkpoint of the optimizer holds. */
   public Map<String, NDArray> state() {
     return state;
+  }
+
+  /** Takes over a state that {@link #state} gave, bit for bit. */
+  public void restore(Map<String, HostTensor> saved) {
+    Restoring.copy("optimizer state", saved, state, manager);
   }
 
   @Override

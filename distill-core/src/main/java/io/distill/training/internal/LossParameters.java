@@ -37,8 +37,11 @@ final class LossParameters {
   private final Map<String, Map<String, NDArray>> buffersByTerm = new LinkedHashMap<>();
 
   private final List<LossState.Update> pending = new ArrayList<>();
+  private final NDManager manager;
 
-  private LossParameters() {}
+  private LossParameters(NDManager manager) {
+    this.manager = manager;
+  }
 
   /** What the terms of a loss, and the run's temperature, have declared; still in Java memory. */
   static final class Declared {
@@ -58,7 +61,7 @@ final class LossParameters {
 
     /** Makes the arrays. */
     LossParameters allocate(NDManager manager) {
-      LossParameters all = new LossParameters();
+      LossParameters all = new LossParameters(manager);
       byOwner.forEach(
           (owner, declared) -> {
             all.parametersByTerm.put(owner, own(owner, declared.learned, all.parameters, manager));
@@ -149,6 +152,15 @@ final class LossParameters {
   /** Returns all buffers by their qualified names: what a checkpoint keeps beside parameters. */
   Map<String, NDArray> buffers() {
     return buffers;
+  }
+
+  /** Takes over parameters and buffers that {@link #all} and {@link #buffers} gave, bit for bit. */
+  void restore(Map<String, HostTensor> saved) {
+    Map<String, NDArray> present = new LinkedHashMap<>(parameters);
+    present.putAll(buffers);
+    if (!present.isEmpty() || !saved.isEmpty()) {
+      Restoring.copy("loss state", saved, present, manager);
+    }
   }
 
   /**

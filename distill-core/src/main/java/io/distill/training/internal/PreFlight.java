@@ -22,8 +22,10 @@ import io.distill.student.Student;
 import io.distill.student.StudentSetup;
 import io.distill.teacher.ModelTeacher;
 import io.distill.teacher.Teacher;
+import io.distill.training.EarlyStopping;
 import java.util.ArrayList;
 import java.util.EnumSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -154,6 +156,7 @@ final class PreFlight {
     if (tokenLabels != null) {
       checkTokenLabels(tokenLabels, studentWidths);
     }
+    checkEarlyStopping(student);
     if (!problems.isEmpty()) {
       throw failure();
     }
@@ -335,6 +338,27 @@ final class PreFlight {
               + " (validation set) and "
               + students
               + " (student); call validation.classes(...) with the student's");
+    }
+  }
+
+  private void checkEarlyStopping(DeployableModel student) {
+    EarlyStopping rule = recipe.earlyStopping();
+    if (rule == null || rule.metric().equals(EarlyStopping.TRAINING_LOSS)) {
+      return;
+    }
+    boolean tried = student.model().provides().contains(SignalKind.LOGITS) && studentLogitsAreRows;
+    Set<String> reported = new LinkedHashSet<>(ValidationSet.metrics(recipe, tried));
+    reported.add(EarlyStopping.TRAINING_LOSS);
+    if (!reported.contains(rule.metric())) {
+      problems.add(
+          "earlyStopping must watch one of the metrics that this run reports, "
+              + reported
+              + ", but watches '"
+              + rule.metric()
+              + "'"
+              + (recipe.validation() == null
+                  ? "; set a validation set, or watch another metric"
+                  : "; watch another metric"));
     }
   }
 

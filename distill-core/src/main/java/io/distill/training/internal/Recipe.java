@@ -12,6 +12,8 @@ import io.distill.schedule.TemperatureSchedule;
 import io.distill.signal.SignalKind;
 import io.distill.student.Student;
 import io.distill.teacher.Teacher;
+import io.distill.training.EarlyStopping;
+import io.distill.training.Every;
 import io.distill.training.Optimizer;
 import io.distill.training.TrainingListener;
 import java.util.ArrayList;
@@ -29,6 +31,10 @@ import org.jspecify.annotations.Nullable;
  * @param rowTemperature if present, the run's temperature instead of the schedule
  * @param gradientNormSteps each so many steps the gradients of the terms are compared; 0 never;
  *     empty for the first step of each epoch
+ * @param evaluations when the student is tried on the validation set; epochs and steps only
+ * @param earlyStopping when a run ends before its time, if it may
+ * @param checkpoints where the run is kept, if it is
+ * @param resume what the run goes on from, if it does
  */
 public record Recipe(
     Teacher teacher,
@@ -48,11 +54,16 @@ public record Recipe(
     Device device,
     OptionalInt gradientNormSteps,
     List<TrainingListener> listeners,
-    @Nullable DistillationDataset validation) {
+    @Nullable DistillationDataset validation,
+    List<Every> evaluations,
+    @Nullable EarlyStopping earlyStopping,
+    @Nullable CheckpointPlan checkpoints,
+    @Nullable ResumePlan resume) {
 
-  /** Copies the list. */
+  /** Copies the lists. */
   public Recipe {
     listeners = List.copyOf(listeners);
+    evaluations = List.copyOf(evaluations);
   }
 
   /** Returns what the student must say for the loss and the run's temperature. */

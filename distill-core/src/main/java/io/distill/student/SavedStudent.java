@@ -1,0 +1,28 @@
+package io.distill.student;
+
+import static java.util.Objects.requireNonNull;
+
+import io.distill.model.DeployableModel;
+import io.distill.provenance.RecipePart;
+import java.nio.file.Path;
+
+/** A saved model that is trained further. */
+record SavedStudent(Path directory) implements Student, RecipePart {
+
+  SavedStudent {
+    requireNonNull(directory, "directory");
+  }
+
+  @Override
+  public DeployableModel open(StudentSetup setup) {
+    return DeployableModel.load(directory, setup.device(), true);
+  }
+
+  /** The same model may stand elsewhere next time: what it is counts, not where. */
+  @Override
+  public Record description() {
+    try (DeployableModel model = DeployableModel.load(directory)) {
+      return new ModelInHand(model.fingerprint(), "saved", null);
+    }
+  }
+}

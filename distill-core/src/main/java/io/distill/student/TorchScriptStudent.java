@@ -1,0 +1,40 @@
+package io.distill.student;
+
+import static java.util.Objects.requireNonNull;
+
+import io.distill.data.Tokenizer;
+import io.distill.internal.NativeEngine;
+import io.distill.model.DeployableModel;
+import io.distill.model.SignalReader;
+import io.distill.model.TorchScriptModel;
+import io.distill.provenance.RecipePart;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
+/** A TorchScript file that is trained further. */
+record TorchScriptStudent(Path file, SignalReader reader, @Nullable Tokenizer tokenizer)
+    implements Student, RecipePart {
+
+  TorchScriptStudent {
+    requireNonNull(file, "file");
+    requireNonNull(reader, "reader");
+  }
+
+  @Override
+  public DeployableModel open(StudentSetup setup) {
+    return new DeployableModel(
+        TorchScriptModel.open(file, reader, setup.device(), true), tokenizer, setup.classNames());
+  }
+
+  @Override
+  public Record description() {
+    TorchScriptModel model =
+        TorchScriptModel.open(file, reader, NativeEngine.defaultDevice(), false);
+    try {
+      return new ModelInHand(
+          model.fingerprint(), reader, tokenizer == null ? null : tokenizer.fingerprint());
+    } finally {
+      model.close();
+    }
+  }
+}
