@@ -66,10 +66,11 @@ final class NativeTokenizer implements Tokenizer {
             Integer.toString(maxLength),
             "addSpecialTokens",
             "true");
+    NativeTokenizerCheck.require(definition.root());
     HuggingFaceTokenizer tokenizer = open(json, definition.source(), options);
     boolean complete = false;
     try {
-      long[] special = tokenizer.encode("", true, false).getIds();
+      long[] special = encode(tokenizer, definition.source(), "");
       int specialTokens = special.length;
       checkArgument(
           maxLength > specialTokens,
@@ -130,6 +131,20 @@ final class NativeTokenizer implements Tokenizer {
     return ids;
   }
 
+  private static long[] encode(HuggingFaceTokenizer tokenizer, String source, String text) {
+    try {
+      return tokenizer.encode(text, true, false).getIds();
+    } catch (RuntimeException e) {
+      throw new DistillationException(
+          "tokenizer "
+              + source
+              + " must be able to encode any text but was not: "
+              + e.getMessage()
+              + "; check that its model fits its special tokens",
+          e);
+    }
+  }
+
   private static int id(JsonElement element) {
     int id = StrictJson.integer(element);
     if (id < 0 || id > MAX_ID) {
@@ -141,7 +156,7 @@ final class NativeTokenizer implements Tokenizer {
   @Override
   public int[] encode(String text) {
     requireNonNull(text, "text");
-    long[] longs = tokenizer.encode(WellFormed.text(text), true, false).getIds();
+    long[] longs = encode(tokenizer, definition.source(), WellFormed.text(text));
     int[] result = new int[longs.length];
     for (int i = 0; i < result.length; i++) {
       result[i] = (int) longs[i];

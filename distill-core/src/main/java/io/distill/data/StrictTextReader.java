@@ -26,8 +26,11 @@ import java.util.zip.ZipException;
  */
 final class StrictTextReader extends Reader {
 
-  /** Text packs to a tenth, and rarely to less; a bomb unfolds to a thousand times its size. */
-  private static final long MOST_INFLATION = 64;
+  /**
+   * Text packs to a tenth, and rarely to less than a twentieth; a bomb unfolds to a thousand times
+   * its size.
+   */
+  private static final long MOST_INFLATION = 32;
 
   private static final long ALWAYS_ALLOWED_BYTES = 16L << 20;
   private static final int LONGEST_LINE = 1 << 24;

@@ -9,10 +9,10 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
-import com.google.gson.JsonParser;
 import com.google.gson.JsonPrimitive;
 import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
+import io.distill.internal.StrictJson;
 import io.distill.torchscript.HostTensor;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -132,7 +132,8 @@ public final class SafeTensors {
     Map<String, String> metadata = new LinkedHashMap<>();
     try {
       for (Map.Entry<String, JsonElement> each :
-          JsonParser.parseString(json).getAsJsonObject().entrySet()) {
+          StrictJson.object(json, "header of safetensors file " + file, MAX_HEADER_BYTES)
+              .entrySet()) {
         JsonObject value = each.getValue().getAsJsonObject();
         if (each.getKey().equals(METADATA)) {
           value.entrySet().forEach(pair -> metadata.put(pair.getKey(), string(pair.getValue())));

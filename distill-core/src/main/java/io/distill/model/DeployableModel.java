@@ -20,7 +20,6 @@ import io.distill.internal.NativeEngine;
 import io.distill.internal.StrictJson;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;

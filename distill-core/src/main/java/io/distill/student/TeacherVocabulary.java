@@ -56,7 +56,10 @@ final class TeacherVocabulary {
   /** Tells whether each piece of a tokenizer is the teacher's piece of the id given for it. */
   private static boolean hasPieces(Tokenizer tokenizer, int[] ids, Tokenizer teachers) {
     JsonElement vocabulary =
-        StrictJson.object(tokenizer.json(), "tokenizer of the teacher", Integer.MAX_VALUE).getAsJsonObject().getAsJsonObject("model").get("vocab");
+        StrictJson.object(tokenizer.json(), "tokenizer of the teacher", Integer.MAX_VALUE)
+            .getAsJsonObject()
+            .getAsJsonObject("model")
+            .get("vocab");
     Set<String> pieces = new HashSet<>(SPECIAL);
     if (vocabulary != null && vocabulary.isJsonObject()) {
       pieces.addAll(vocabulary.getAsJsonObject().keySet());

@@ -28,13 +28,8 @@ final class ArchiveCheck {
   /** What all compressed entries, which are sources, may unfold to. */
   private static final long MAX_INFLATED_BYTES = 256L << 20;
 
-  /** The stack that libtorch gets is enough for these; see {@link LoadedModule}. */
-  private static final int MAX_BRACKETS = 256;
-
-  private static final int MAX_LINE = 1 << 18;
-  private static final int MAX_OPERATORS = 4096;
-  private static final int MAX_INDENTATION = 256;
-  private static final int MAX_CLASSES = 1 << 14;
+  /** One may use the next, and libtorch then compiles them inside of each other. */
+  private static final int MAX_DEFINITIONS = 1 << 13;
 
   private static final long OLDEST_VERSION = 1;
   private static final long NEWEST_VERSION = 10;
@@ -78,7 +73,7 @@ final class ArchiveCheck {
     }
     requireVersion();
     long inflated = 0;
-    int classes = 0;
+    int definitions = 0;
     for (ZipDirectory.Entry entry : zip.entries()) {
       String name = entry.name();
       if (!name.startsWith(folder)) {
@@ -93,13 +88,14 @@ final class ArchiveCheck {
       if (name.endsWith(".debug_pkl")) {
         requireDebug(entry);
       } else if (name.endsWith(".py")) {
-        classes += source(entry);
+        definitions += source(entry);
       } else if (!isPickle(name)) {
         zip.verify(entry);
       }
     }
-    if (classes > MAX_CLASSES) {
-      throw new DistillationException("it has more than " + MAX_CLASSES + " classes");
+    if (definitions > MAX_DEFINITIONS) {
+      throw new DistillationException(
+          "it has more than " + MAX_DEFINITIONS + " classes and methods");
     }
     Object constants = pickle("constants");
     Object data = pickle("data");
@@ -155,7 +151,7 @@ final class ArchiveCheck {
 
   // ---- source -------------------------------------------------------------------------------
 
-  /** Checks a source; returns the number of its classes. */
+  /** Checks a source; returns the number of its classes and methods. */
   private int source(ZipDirectory.Entry entry) throws IOException {
     String text = new String(zip.bytes(entry, MAX_SOURCE_BYTES), StandardCharsets.ISO_8859_1);
     Matcher forbidden = FORBIDDEN.matcher(text);
@@ -166,44 +162,7 @@ final class ArchiveCheck {
               + forbidden.group().replaceAll("[\\s\\\\]", "")
               + ", which reaches files or native code: nothing of it was run");
     }
-    int classes = 0;
-    int brackets = 0;
-    int operators = 0;
-    int start = 0;
-    int indentation = 0;
-    for (int i = 0; i < text.length(); i++) {
-      char c = text.charAt(i);
-      switch (c) {
-        case '\n' -> {
-          start = i + 1;
-          indentation = 0;
-          while (start + indentation < text.length()
-              && (text.charAt(start + indentation) == ' '
-                  || text.charAt(start + indentation) == '\t')) {
-            indentation++;
-          }
-          if (text.startsWith("class ", start)) {
-            classes++;
-          }
-          if (text.startsWith("class ", start) || text.startsWith("def ", start + indentation)) {
-            // whatever stood in texts before
-            brackets = 0;
-          }
-          operators = brackets <= 0 ? 0 : operators;
-        }
-        case '(', '[', '{' -> brackets++;
-        case ')', ']', '}' -> brackets--;
-        case '+', '-', '*', '/', '%', '@', '.', '&', '|', '^', '~', '<', '>', '=' -> operators++;
-        default -> {}
-      }
-      if (brackets > MAX_BRACKETS
-          || i - start > MAX_LINE
-          || operators > MAX_OPERATORS
-          || indentation > MAX_INDENTATION) {
-        throw malformed(entry, "is nested too deeply, or has a statement that is too long");
-      }
-    }
-    return classes + (text.startsWith("class ") ? 1 : 0);
+    return new SourceScan(text).definitions(entry);
   }
 
   /** Positions in sources, for messages: libtorch follows their indices unchecked. */

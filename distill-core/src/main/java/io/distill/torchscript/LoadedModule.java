@@ -40,6 +40,8 @@ import java.util.concurrent.FutureTask;
  */
 public final class LoadedModule implements AutoCloseable {
 
+  private static final int LONGEST_REASON = 1000;
+
   /** Only address space: pages that are not touched cost nothing. */
   private static final long COMPILER_STACK_BYTES = 512L << 20;
 
@@ -293,6 +295,7 @@ public final class LoadedModule implements AutoCloseable {
   private static String firstLine(Throwable error) {
     String message = String.valueOf(error.getMessage()).strip();
     int end = message.indexOf('\n');
-    return end < 0 ? message : message.substring(0, end);
+    String line = end < 0 ? message : message.substring(0, end);
+    return line.length() <= LONGEST_REASON ? line : line.substring(0, LONGEST_REASON) + "...";
   }
 }

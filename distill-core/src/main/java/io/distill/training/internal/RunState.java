@@ -5,17 +5,15 @@ import com.google.gson.GsonBuilder;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
-import com.google.gson.JsonParser;
 import com.google.gson.TypeAdapter;
 import com.google.gson.stream.JsonReader;
 import com.google.gson.stream.JsonToken;
 import com.google.gson.stream.JsonWriter;
 import io.distill.exception.DistillationException;
+import io.distill.internal.StrictJson;
 import io.distill.training.GradientScales;
 import io.distill.training.TrainingListener;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
@@ -54,6 +52,10 @@ record RunState(
 
   private static final String FORMAT = "distill checkpoint";
   private static final int VERSION = 1;
+
+  /** Room for the history of a million epochs. */
+  private static final int MAX_BYTES = 256 << 20;
+
   private static final Gson GSON =
       new GsonBuilder()
           .registerTypeAdapter(Double.class, new AnyDouble())
@@ -110,7 +112,10 @@ record RunState(
   static Manifest read(Path file) {
     try {
       JsonObject json =
-          JsonParser.parseString(Files.readString(file, StandardCharsets.UTF_8)).getAsJsonObject();
+          StrictJson.object(
+              StrictJson.text(file, "checkpoint manifest", MAX_BYTES),
+              "checkpoint manifest " + file,
+              MAX_BYTES);
       String format =
           Optional.ofNullable(json.get("format")).map(JsonElement::getAsString).orElse("");
       if (!format.equals(FORMAT)) {
@@ -123,7 +128,7 @@ record RunState(
                 + format
                 + "'; give a directory that checkpoint(...) wrote");
       }
-      int version = json.get("version").getAsInt();
+      int version = StrictJson.integer(json.get("version"));
       if (version != VERSION) {
         throw new DistillationException(
             "checkpoint manifest "
@@ -141,7 +146,7 @@ record RunState(
       return new Manifest(state, json.getAsJsonObject("recipe"));
     } catch (DistillationException e) {
       throw e;
-    } catch (IOException | RuntimeException e) {
+    } catch (RuntimeException e) {
       throw new DistillationException(
           "checkpoint manifest " + file + " must be readable but was not (" + e + ")", e);
     }
