@@ -21,6 +21,8 @@ import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.lang.ArchCondition;
 import com.tngtech.archunit.lang.ConditionEvents;
 import com.tngtech.archunit.lang.SimpleConditionEvent;
+import io.distill.listener.ConsoleProgress;
+import io.distill.listener.MicrometerMeters;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
@@ -114,7 +116,21 @@ class ArchitectureTest {
 
   @Test
   void console_isLeftAlone() {
-    NO_CLASSES_SHOULD_ACCESS_STANDARD_STREAMS.check(CLASSES);
+    // the one listener whose work it is; a user has to add it
+    NO_CLASSES_SHOULD_ACCESS_STANDARD_STREAMS.check(
+        CLASSES.that(
+            DescribedPredicate.not(JavaClass.Predicates.belongToAnyOf(ConsoleProgress.class))));
+  }
+
+  @Test
+  void micrometer_isOptional() {
+    noClasses()
+        .that(DescribedPredicate.not(JavaClass.Predicates.belongToAnyOf(MicrometerMeters.class)))
+        .should()
+        .dependOnClassesThat(JavaClass.Predicates.resideInAPackage("io.micrometer.."))
+        .orShould()
+        .dependOnClassesThat(JavaClass.Predicates.belongToAnyOf(MicrometerMeters.class))
+        .check(CLASSES);
   }
 
   @Test

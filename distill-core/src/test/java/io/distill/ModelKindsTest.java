@@ -45,6 +45,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.SplittableRandom;
+import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -188,6 +189,78 @@ class ModelKindsTest {
     }
     try (DeployableModel reloaded = reload(kind, saved)) {
       assertThat(reloaded.logits(dataset)).isDeepEqualTo(expected);
+    }
+  }
+
+  /** The student starts anew each time, as it does in a new process. */
+  @ParameterizedTest
+  @EnumSource(StudentKind.class)
+  void student_resumed_endsInTheSameWeights(StudentKind kind) throws Exception {
+    Map<String, float[]> whole = train(kind, builder -> builder);
+    Path checkpoints = directory.resolve("checkpoints");
+    // 6 steps an epoch; stopped in the second
+    Map<String, float[]> stopped =
+        train(
+            kind,
+            builder -> {
+              Thread trainer = Thread.currentThread();
+              return builder
+                  .checkpoint(checkpoints)
+                  .listener(
+                      new TrainingListener() {
+                        @Override
+                        public void onStep(Step event) {
+                          if (event.progress().step() == 8) {
+                            trainer.interrupt();
+                          }
+                        }
+                      });
+            });
+    assertThat(Thread.interrupted()).isTrue();
+    assertThat(stopped).usingRecursiveComparison().isNotEqualTo(whole);
+    Map<String, float[]> resumed = train(kind, builder -> builder.resumeFrom(checkpoints));
+    assertThat(resumed).containsOnlyKeys(whole.keySet());
+    whole.forEach((name, values) -> assertThat(resumed.get(name)).as(name).containsExactly(values));
+  }
+
+  private Map<String, float[]> train(StudentKind kind, UnaryOperator<Distiller.Builder> more)
+      throws Exception {
+    NativeEngine.engine().setRandomSeed(11);
+    Distiller.Builder builder =
+        Distiller.builder()
+            .loss(LOGIT_DISTANCE)
+            .optimizer(Optimizer.adamW().withLearningRate(0.02))
+            .batchSize(8)
+            .epochs(3)
+            .device(Device.cpu());
+    addTeacher(builder, TeacherKind.LIBRARY);
+    addStudent(builder, kind, new LinkedHashMap<>());
+    try (DistillationResult result = more.apply(builder).fit(dataset)) {
+      return weights(result.student().model(), "student" + System.nanoTime());
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(StudentKind.class)
+  void fingerprint_tellsWeightsApart(StudentKind kind) throws Exception {
+    Path saved = directory.resolve("saved");
+    Distiller.Builder builder =
+        Distiller.builder()
+            .loss(LOGIT_DISTANCE)
+            .optimizer(Optimizer.sgd(0.1))
+            .steps(1)
+            .device(Device.cpu());
+    addTeacher(builder, TeacherKind.LIBRARY);
+    addStudent(builder, kind, new LinkedHashMap<>());
+    try (DistillationResult result = builder.fit(dataset)) {
+      String fingerprint = result.student().fingerprint();
+      assertThat(fingerprint).matches("[0-9a-f]{64}").isEqualTo(result.student().fingerprint());
+      result.student().save(saved);
+      try (DeployableModel reloaded = reload(kind, saved)) {
+        assertThat(reloaded.fingerprint()).isEqualTo(fingerprint);
+      }
+      result.student().model().parameters().values().iterator().next().stopGradient().addi(0.5f);
+      assertThat(result.student().fingerprint()).isNotEqualTo(fingerprint);
     }
   }
 

@@ -2,10 +2,11 @@ package io.distill.internal;
 
 import io.distill.exception.DistillationException;
 import java.io.BufferedOutputStream;
+import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
-import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AtomicMoveNotSupportedException;
@@ -173,12 +174,12 @@ public final class AtomicFiles {
   }
 
   private static void writeAndSync(Path file, Content content) throws IOException {
-    try (FileChannel channel =
-        FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-      OutputStream out = new BufferedOutputStream(Channels.newOutputStream(channel), 1 << 16);
+    // not a channel, which an interrupt of the thread would close
+    try (FileOutputStream stream = new FileOutputStream(file.toFile())) {
+      OutputStream out = new BufferedOutputStream(stream, 1 << 16);
       content.writeTo(out);
       out.flush();
-      channel.force(true);
+      stream.getFD().sync();
     }
   }
 
@@ -189,16 +190,21 @@ public final class AtomicFiles {
   }
 
   private static void sync(Path file) throws IOException {
-    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
-      channel.force(true);
+    try (RandomAccessFile open = new RandomAccessFile(file.toFile(), "rw")) {
+      open.getFD().sync();
     }
   }
 
   private static void syncDirectory(Path directory) {
+    boolean interrupted = Thread.interrupted();
     try (FileChannel channel = FileChannel.open(directory, StandardOpenOption.READ)) {
       channel.force(true);
     } catch (IOException ignored) {
       // Windows cannot open directories; the rename itself is still atomic there.
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 

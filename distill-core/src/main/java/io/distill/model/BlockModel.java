@@ -242,11 +242,27 @@ public final class BlockModel implements SignalModel {
    * @return a SHA-256 digest in hexadecimal
    */
   public static String fingerprint(Model model) {
+    if (model.getBlock() instanceof PtSymbolBlock block) {
+      JniUtils.enableInferenceMode(block);
+      return Weights.digest(
+          block.getParameters().values().stream().map(Parameter::getArray).toList(),
+          out -> JniUtils.writeModule(block, out, false));
+    }
     Map<String, NDArray> arrays = new LinkedHashMap<>();
     for (Pair<String, Parameter> parameter : model.getBlock().getParameters()) {
       arrays.put(parameter.getKey(), parameter.getValue().getArray());
     }
-    return Weights.digest(model.getBlock().toString(), arrays);
+    return Weights.digest(structure(model.getBlock()), arrays);
+  }
+
+  /** What a block is made of; its own description changes when it has run. */
+  private static String structure(Block block) {
+    StringBuilder text = new StringBuilder(block.getClass().getName());
+    for (Pair<String, Block> child : block.getChildren()) {
+      text.append('(').append(child.getKey()).append(' ').append(structure(child.getValue()));
+      text.append(')');
+    }
+    return text.toString();
   }
 
   @Override

@@ -11,6 +11,7 @@ import java.io.BufferedInputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.EOFException;
+import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -65,7 +66,8 @@ final class BlockParameters {
               + " but are not; name the directory that they were saved to");
     }
     Map<NDArray, ByteBuffer> values = new LinkedHashMap<>();
-    try (InputStream stream = new BufferedInputStream(Files.newInputStream(file), 1 << 16)) {
+    // not a channel, which an interrupt of the thread would close
+    try (InputStream stream = new BufferedInputStream(new FileInputStream(file.toFile()), 1 << 16)) {
       skipHeader(new DataInputStream(stream));
       Comparison comparison = new Comparison(stream, model, values);
       model.getBlock().saveParameters(new DataOutputStream(comparison));

@@ -8,16 +8,11 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.types.Shape;
 import com.google.common.collect.ImmutableSet;
 import com.google.common.collect.Maps;
-import com.google.common.hash.Hashing;
-import com.google.common.hash.HashingOutputStream;
 import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import io.distill.torchscript.LoadedModule;
-import java.io.IOException;
-import java.io.OutputStream;
-import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Set;
@@ -120,14 +115,8 @@ public final class TorchScriptModel implements SignalModel {
 
   @Override
   public String fingerprint() {
-    // as written: code, parameters, and buffers that cannot be seen one by one
-    try (HashingOutputStream out =
-        new HashingOutputStream(Hashing.sha256(), OutputStream.nullOutputStream())) {
-      module.writeTo(out);
-      return out.hash().toString();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
+    module.training(false);
+    return Weights.digest(module.parameters().values(), module::writeTo);
   }
 
   @Override

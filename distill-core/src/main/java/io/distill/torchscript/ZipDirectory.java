@@ -2,11 +2,10 @@ package io.distill.torchscript;
 
 import io.distill.exception.DistillationException;
 import java.io.Closeable;
-import java.io.EOFException;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -79,22 +78,24 @@ final class ZipDirectory implements Closeable {
   private static final int MAX_ENTRIES = 1 << 20;
   private static final int CHUNK_BYTES = 1 << 16;
 
-  private final FileChannel channel;
+  /** Not a channel, which an interrupt of the thread would close. */
+  private final RandomAccessFile file;
+
   private final long fileBytes;
   private final Map<String, Entry> entries = new LinkedHashMap<>();
 
-  private ZipDirectory(FileChannel channel) throws IOException {
-    this.channel = channel;
-    this.fileBytes = channel.size();
+  private ZipDirectory(RandomAccessFile file) throws IOException {
+    this.file = file;
+    this.fileBytes = file.length();
     readEntries();
   }
 
   static ZipDirectory open(Path file) throws IOException {
-    FileChannel channel = FileChannel.open(file);
+    RandomAccessFile open = new RandomAccessFile(file.toFile(), "r");
     try {
-      return new ZipDirectory(channel);
+      return new ZipDirectory(open);
     } catch (IOException | RuntimeException e) {
-      channel.close();
+      open.close();
       throw e;
     }
   }
@@ -140,7 +141,7 @@ final class ZipDirectory implements Closeable {
     byte[] chunk = new byte[(int) Math.min(CHUNK_BYTES, Math.max(1, entry.size()))];
     for (long done = 0; done < entry.size(); ) {
       int count = (int) Math.min(chunk.length, entry.size() - done);
-      read(entry.offset() + done, ByteBuffer.wrap(chunk, 0, count));
+      read(entry.offset() + done, chunk, count);
       checksum.update(chunk, 0, count);
       sink.accept(chunk, 0, count);
       done += count;
@@ -161,7 +162,7 @@ final class ZipDirectory implements Closeable {
           if (count == 0) {
             throw damaged("entry " + entry.name() + " is cut off");
           }
-          read(entry.offset() + taken, ByteBuffer.wrap(packed, 0, count));
+          read(entry.offset() + taken, packed, count);
           inflater.setInput(packed, 0, count);
           taken += count;
         }
@@ -438,20 +439,14 @@ final class ZipDirectory implements Closeable {
     if (position < 0 || position > fileBytes - bytes) {
       throw damaged("it points outside of itself");
     }
-    ByteBuffer buffer = ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
-    read(position, buffer);
-    return buffer.flip();
+    byte[] content = new byte[bytes];
+    read(position, content, bytes);
+    return ByteBuffer.wrap(content).order(ByteOrder.LITTLE_ENDIAN);
   }
 
-  private void read(long position, ByteBuffer target) throws IOException {
-    long at = position;
-    while (target.hasRemaining()) {
-      int count = channel.read(target, at);
-      if (count < 0) {
-        throw new EOFException("the file became shorter");
-      }
-      at += count;
-    }
+  private void read(long position, byte[] target, int count) throws IOException {
+    file.seek(position);
+    file.readFully(target, 0, count);
   }
 
   private static int unsigned(short value) {
@@ -468,6 +463,6 @@ final class ZipDirectory implements Closeable {
 
   @Override
   public void close() throws IOException {
-    channel.close();
+    file.close();
   }
 }

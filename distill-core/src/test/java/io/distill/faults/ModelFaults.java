@@ -919,7 +919,9 @@ final class ModelFaults {
                                 }
                               }))
                       .fit(TEXTS)) {
-                Thread.interrupted();
+                if (!Thread.interrupted() && result.steps() > 11) {
+          throw new IllegalStateException("the run was not stopped");
+        }
               }
             });
     Path checkpoint;

@@ -219,4 +219,17 @@ class AtomicFilesTest {
     AtomicFiles.deleteQuietly(null);
     assertThat(names()).isEmpty();
   }
+
+  @Test
+  void interruptedThread_stillWrites_andStaysInterrupted() throws Exception {
+    Path file = directory.resolve("file.txt");
+    Path folder = directory.resolve("folder");
+    Thread.currentThread().interrupt();
+    AtomicFiles.write(file, "text");
+    AtomicFiles.writeDirectory(
+        folder, "marker", target -> AtomicFiles.write(target.resolve("marker"), "inside"));
+    assertThat(Thread.interrupted()).isTrue();
+    assertThat(file).hasContent("text");
+    assertThat(folder.resolve("marker")).hasContent("inside");
+  }
 }

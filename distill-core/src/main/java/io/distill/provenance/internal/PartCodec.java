@@ -72,6 +72,11 @@ public final class PartCodec {
     return encode(part, Object.class, 0);
   }
 
+  /** Writes a part of which a reader knows the class, and so needs no type. */
+  public <T> JsonElement encode(T part, Class<T> known) {
+    return encode(part, known, 0);
+  }
+
   private JsonElement encode(@Nullable Object value, Class<?> declared, int depth) {
     if (depth > MAXIMUM_DEPTH) {
       throw new DistillationException(

@@ -5,6 +5,7 @@ import com.google.common.hash.Hashing;
 import com.google.common.hash.HashingInputStream;
 import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
+import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -145,7 +146,7 @@ public final class CheckpointStore implements AutoCloseable {
     for (Map.Entry<String, Path> file : files(checkpoint).entrySet()) {
       lines.append(digest(file.getValue())).append("  ").append(file.getKey()).append('\n');
     }
-    Files.writeString(checkpoint.resolve(CHECKSUMS), lines, StandardCharsets.UTF_8);
+    AtomicFiles.write(checkpoint.resolve(CHECKSUMS), lines.toString());
   }
 
   /** Returns all files below a directory but the list itself, by relative name. */
@@ -164,7 +165,8 @@ public final class CheckpointStore implements AutoCloseable {
   }
 
   private static HashCode digest(Path file) throws IOException {
-    try (InputStream in = Files.newInputStream(file, LinkOption.NOFOLLOW_LINKS);
+    // not a channel, which an interrupt of the thread would close
+    try (InputStream in = new FileInputStream(file.toFile());
         HashingInputStream hashing = new HashingInputStream(Hashing.sha256(), in)) {
       hashing.transferTo(OutputStream.nullOutputStream());
       return hashing.hash();

@@ -20,7 +20,10 @@ import io.distill.schedule.TemperatureSchedule;
 import io.distill.schedule.WeightSchedule;
 import io.distill.student.Student;
 import io.distill.teacher.Teacher;
+import io.distill.training.EarlyStopping;
+import io.distill.training.Every;
 import io.distill.training.Optimizer;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -36,7 +39,8 @@ import org.jspecify.annotations.Nullable;
  * Writes down everything that decides the weights of a run, and makes the parts of a recipe from it
  * again.
  *
- * <p>Listeners and validation data are left out: they decide nothing.
+ * <p>Listeners, checkpoints and, without early stopping, validation data are left out: they decide
+ * nothing.
  */
 public final class RecipeDescriber {
 
@@ -73,7 +77,10 @@ public final class RecipeDescriber {
           "learningRateSchedule",
           "seed",
           "device",
-          "gradientNormSteps");
+          "gradientNormSteps",
+          "earlyStopping",
+          "evaluations",
+          "validation");
 
   private final PartCodec codec = new PartCodec(RecipeDescriber::facts);
 
@@ -91,10 +98,7 @@ public final class RecipeDescriber {
     JsonObject json = new JsonObject();
     json.addProperty("format", FORMAT);
     json.add("teacher", teacher(recipe.teacher()));
-    JsonObject data = new JsonObject();
-    data.addProperty("fingerprint", dataset.fingerprint());
-    data.addProperty("rows", dataset.size());
-    json.add("data", data);
+    json.add("data", data(dataset));
     json.add("student", codec.encode(recipe.student()));
     json.add("loss", codec.encode(recipe.loss()));
     if (recipe.rowTemperature() == null) {
@@ -113,7 +117,28 @@ public final class RecipeDescriber {
     json.addProperty("seed", recipe.seed());
     json.addProperty("device", name(recipe.device()));
     recipe.gradientNormSteps().ifPresent(steps -> json.addProperty("gradientNormSteps", steps));
+    addEarlyStopping(json, recipe);
     return json;
+  }
+
+  /** Where the best student is kept, what it is tried on decides too. */
+  private void addEarlyStopping(JsonObject json, Recipe recipe) {
+    if (recipe.earlyStopping() != null) {
+      json.add("earlyStopping", codec.encode(recipe.earlyStopping(), EarlyStopping.class));
+      JsonArray evaluations = new JsonArray();
+      recipe.evaluations().forEach(each -> evaluations.add(codec.encode(each, Every.class)));
+      json.add("evaluations", evaluations);
+      if (recipe.validation() != null) {
+        json.add("validation", data(recipe.validation()));
+      }
+    }
+  }
+
+  private static JsonObject data(DistillationDataset dataset) {
+    JsonObject data = new JsonObject();
+    data.addProperty("fingerprint", dataset.fingerprint());
+    data.addProperty("rows", dataset.size());
+    return data;
   }
 
   /** What a teacher is does not count where its answers are known to be the same. */
@@ -199,10 +224,13 @@ public final class RecipeDescriber {
       long seed,
       Device device,
       @Nullable Integer gradientNormSteps,
+      @Nullable EarlyStopping earlyStopping,
+      List<Every> evaluations,
       Map<String, String> missing) {
 
-    /** Copies the map. */
+    /** Copies the collections. */
     public Parts {
+      evaluations = List.copyOf(evaluations);
       missing = Collections.unmodifiableMap(new LinkedHashMap<>(missing));
     }
   }
@@ -244,6 +272,8 @@ public final class RecipeDescriber {
           value("seed", Long.class),
           device(),
           optional("gradientNormSteps", Integer.class),
+          part("earlyStopping", EarlyStopping.class),
+          evaluations(),
           missing);
     }
 
@@ -268,6 +298,23 @@ public final class RecipeDescriber {
       }
       exactlyOne("temperature", "rowTemperature");
       exactlyOne("epochs", "steps");
+      if (json.has("validation")) {
+        missing.put("validation", "the validation data of the run");
+      }
+    }
+
+    private List<Every> evaluations() {
+      List<Every> evaluations = new ArrayList<>();
+      if (json.has("evaluations")) {
+        if (!(json.get("evaluations") instanceof JsonArray array)) {
+          throw new DistillationException(
+              "recipe's evaluations must be a list but is none; use a recipe that is whole");
+        }
+        for (int i = 0; i < array.size(); i++) {
+          evaluations.add(codec.decode("evaluations[" + i + "]", array.get(i), Every.class));
+        }
+      }
+      return evaluations;
     }
 
     private void exactlyOne(String one, String other) {

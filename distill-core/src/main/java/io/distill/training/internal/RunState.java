@@ -11,13 +11,13 @@ import com.google.gson.stream.JsonToken;
 import com.google.gson.stream.JsonWriter;
 import io.distill.exception.DistillationException;
 import io.distill.internal.StrictJson;
+import io.distill.provenance.RecipeDescription;
 import io.distill.training.GradientScales;
 import io.distill.training.TrainingListener;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
-import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -53,8 +53,8 @@ record RunState(
   private static final String FORMAT = "distill checkpoint";
   private static final int VERSION = 1;
 
-  /** Room for the history of a million epochs. */
-  private static final int MAX_BYTES = 256 << 20;
+  /** Enough for the history of a hundred thousand epochs. */
+  private static final int MAXIMUM_BYTES = 1 << 26;
 
   private static final Gson GSON =
       new GsonBuilder()
@@ -79,7 +79,7 @@ record RunState(
   record Best(double value, long step) {}
 
   /** What is in a manifest. */
-  record Manifest(RunState state, JsonObject recipe) {}
+  record Manifest(RunState state, RecipeDescription recipe) {}
 
   /** JSON knows no NaN and no infinity; they become strings. */
   private static final class AnyDouble extends TypeAdapter<Double> {
@@ -99,43 +99,33 @@ record RunState(
   }
 
   /** Returns the text of a manifest. */
-  String toJson(JsonObject recipe) {
+  String toJson(RecipeDescription recipe) {
     JsonObject json = new JsonObject();
     json.addProperty("format", FORMAT);
     json.addProperty("version", VERSION);
     json.add("state", GSON.toJsonTree(this));
-    json.add("recipe", recipe);
+    json.add("recipe", recipe.json());
     return GSON.toJson(json) + "\n";
   }
 
   /** Reads a manifest. */
   static Manifest read(Path file) {
+    JsonElement read = StrictJson.read(file, "checkpoint manifest", MAXIMUM_BYTES);
     try {
-      JsonObject json =
-          StrictJson.object(
-              StrictJson.text(file, "checkpoint manifest", MAX_BYTES),
-              "checkpoint manifest " + file,
-              MAX_BYTES);
-      String format =
-          Optional.ofNullable(json.get("format")).map(JsonElement::getAsString).orElse("");
-      if (!format.equals(FORMAT)) {
+      JsonObject json = read.getAsJsonObject();
+      String format = json.get("format").getAsString();
+      int version = StrictJson.integer(json.get("version"));
+      if (!format.equals(FORMAT) || version != VERSION) {
         throw new DistillationException(
             "checkpoint manifest "
                 + file
                 + " must be of format '"
                 + FORMAT
-                + "' but was '"
-                + format
-                + "'; give a directory that checkpoint(...) wrote");
-      }
-      int version = StrictJson.integer(json.get("version"));
-      if (version != VERSION) {
-        throw new DistillationException(
-            "checkpoint manifest "
-                + file
-                + " must be of version "
+                + "', version "
                 + VERSION
-                + " but was "
+                + ", but was '"
+                + format
+                + "', version "
                 + version
                 + "; resume with the version of the library that wrote it");
       }
@@ -143,12 +133,17 @@ record RunState(
       if (state == null || state.step < 0 || state.totalSteps < state.step) {
         throw new JsonParseException("state is missing or out of range");
       }
-      return new Manifest(state, json.getAsJsonObject("recipe"));
+      return new Manifest(state, RecipeDescription.of(json.getAsJsonObject("recipe")));
     } catch (DistillationException e) {
       throw e;
     } catch (RuntimeException e) {
       throw new DistillationException(
-          "checkpoint manifest " + file + " must be readable but was not (" + e + ")", e);
+          "checkpoint manifest "
+              + file
+              + " must have a state and a recipe but could not be understood ("
+              + e
+              + "); use a checkpoint that is whole",
+          e);
     }
   }
 }

@@ -4,14 +4,18 @@ import static java.util.Objects.requireNonNull;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
 import io.distill.data.DistillationDataset;
 import io.distill.data.LengthGroupedSampler;
 import io.distill.exception.DistillationException;
 import io.distill.exception.NonFiniteLossException;
 import io.distill.huggingface.SafeTensors;
+import io.distill.internal.AtomicFiles;
 import io.distill.internal.NativeEngine;
 import io.distill.loss.LossTerm;
 import io.distill.model.DeployableModel;
+import io.distill.provenance.RecipeDescription;
 import io.distill.schedule.Progress;
 import io.distill.teacher.TeacherSetup;
 import io.distill.torchscript.HostTensor;
@@ -21,7 +25,6 @@ import io.distill.training.GradientScales;
 import io.distill.training.TrainingListener;
 import io.distill.training.TrainingListener.EndReason;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -67,6 +70,7 @@ final class TrainingRun implements AutoCloseable {
   private final @Nullable ValidationSet validation;
   private final @Nullable BestStudent best;
   private final @Nullable CheckpointStore checkpoints;
+  private final RecipeDescription description;
   private final LengthGroupedSampler sampler;
   private final int stepsPerEpoch;
   private final long totalSteps;
@@ -98,6 +102,8 @@ final class TrainingRun implements AutoCloseable {
     boolean complete = false;
     try {
       CheckpointPlan plan = recipe.checkpoints();
+      // before the first step: a DJL model that is trained in place is another one afterwards
+      description = RecipeDescriber.describe(recipe, dataset);
       // before anything is loaded: a directory that cannot be used is a cheap thing to find out
       checkpoints = plan == null ? null : own(CheckpointStore.open(plan.directory()));
       @Nullable Resumed resumed = resumed();
@@ -384,9 +390,7 @@ final class TrainingRun implements AutoCloseable {
             best == null ? null : best.best(),
             best == null ? 0 : best.withoutImprovement(),
             earlyStopped);
-    Files.writeString(
-        directory.resolve(CheckpointStore.MANIFEST),
-        state.toJson(RecipeDescription.of(recipe, dataset)));
+    AtomicFiles.write(directory.resolve(CheckpointStore.MANIFEST), state.toJson(description));
   }
 
   private static Map<String, HostTensor> host(Map<String, NDArray> arrays) {
@@ -415,7 +419,7 @@ final class TrainingRun implements AutoCloseable {
     }
     RunState.Manifest manifest = RunState.read(found.path().resolve(CheckpointStore.MANIFEST));
     List<String> differences =
-        RecipeDescription.differences(manifest.recipe(), RecipeDescription.of(recipe, dataset));
+        withoutWeights(manifest.recipe()).differences(withoutWeights(description));
     if (!differences.isEmpty()) {
       throw new DistillationException(
           "resumed run must have the recipe and data of checkpoint "
@@ -435,6 +439,20 @@ final class TrainingRun implements AutoCloseable {
               + "; restore its name");
     }
     return new Resumed(found.path(), manifest.state());
+  }
+
+  /** What a student that is trained further was before does not count: the checkpoint knows it. */
+  private static RecipeDescription withoutWeights(RecipeDescription description) {
+    JsonObject json = description.json();
+    removeWeights(json.get("student"));
+    return RecipeDescription.of(json);
+  }
+
+  private static void removeWeights(@Nullable JsonElement element) {
+    if (element instanceof JsonObject object) {
+      object.remove("weights");
+      object.asMap().values().forEach(TrainingRun::removeWeights);
+    }
   }
 
   /** Checkpoints of another run would be mixed with those of this one, and pushed out by number. */

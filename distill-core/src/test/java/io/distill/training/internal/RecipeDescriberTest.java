@@ -31,6 +31,8 @@ import io.distill.schedule.TemperatureSchedule;
 import io.distill.schedule.WeightSchedule;
 import io.distill.student.Student;
 import io.distill.teacher.Teacher;
+import io.distill.training.EarlyStopping;
+import io.distill.training.Every;
 import io.distill.training.Optimizer;
 import io.distill.training.RuleTeacher;
 import io.distill.training.TinyRuns;
@@ -106,6 +108,10 @@ class RecipeDescriberTest {
         Device.cpu(),
         OptionalInt.empty(),
         List.of(),
+        null,
+        List.of(),
+        null,
+        null,
         null);
   }
 
@@ -228,6 +234,10 @@ class RecipeDescriberTest {
             ? OptionalInt.empty()
             : OptionalInt.of(parts.gradientNormSteps()),
         List.of(),
+        null,
+        List.of(),
+        null,
+        null,
         null);
   }
 
@@ -370,7 +380,7 @@ class RecipeDescriberTest {
 
   @Test
   void everyComponentOfARecipe_isDescribedOrDecidesNothing() {
-    Set<String> decideNothing = Set.of("listeners", "validation");
+    Set<String> decideNothing = Set.of("listeners", "checkpoints", "resume");
     assertThat(Recipe.class.getRecordComponents())
         .extracting(RecordComponent::getName)
         .filteredOn(name -> !decideNothing.contains(name))
@@ -548,10 +558,16 @@ class RecipeDescriberTest {
             Device.gpu(3),
             OptionalInt.of(4),
             List.of(),
+            DATA,
+            List.of(Every.steps(3), Every.epochs(1)),
+            EarlyStopping.minimising("kl").patience(5),
+            null,
             null);
     RecipeDescriber.Parts parts = RecipeDescriber.restore(describe(alone));
     assertThat(parts.withoutTeacher()).isTrue();
-    assertThat(parts.missing()).isEmpty();
+    assertThat(parts.missing()).containsOnlyKeys("validation");
+    assertThat(parts.earlyStopping()).isEqualTo(EarlyStopping.minimising("kl").patience(5));
+    assertThat(parts.evaluations()).containsExactly(Every.steps(3), Every.epochs(1));
     assertThat(parts.steps()).isEqualTo(7);
     assertThat(parts.gradientClipping()).isEqualTo(0.5);
     assertThat(parts.seed()).isEqualTo(-5);
