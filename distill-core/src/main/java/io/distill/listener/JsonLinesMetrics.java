@@ -28,7 +28,7 @@ import org.slf4j.LoggerFactory;
  * {"event":"runStart","time":"2026-03-01T09:30:00.000Z","firstStep":0,"rows":3000,"epochs":10,
  *     "totalSteps":940,"studentParameters":122890}
  * {"event":"step","time":"...","step":1,"epoch":1,"loss":1.25,"terms":{"softTargets":1.25},
- *     "learningRate":0.001,"temperature":4.0,"gradientNorm":0.7,"rows":32,"rowsPerSecond":1840.2}
+ *     "weights":{"softTargets":1.0},"learningRate":0.001,"temperature":4.0,"gradientNorm":0.7,"rows":32,"rowsPerSecond":1840.2}
  * }</pre>
  *
  * <p><b>Lines.</b> Every line has {@code event} first, then {@code time} (UTC, ISO 8601,
@@ -40,9 +40,9 @@ import org.slf4j.LoggerFactory;
  *       {@code rows}, {@code epochs}, {@code totalSteps}, {@code studentParameters}
  *   <li>{@code teacherPass}: {@code rowsDone}, {@code rows}; only the last one before another event
  *   <li>{@code step}: {@code step}, {@code epoch}, {@code loss} (weighted), {@code terms} (by name,
- *       before weighting), {@code learningRate}, {@code temperature}, {@code gradientNorm}, {@code
- *       gradientNorms} (by term, where measured), {@code rows}, {@code rowsPerSecond} (of this
- *       step)
+ *       before weighting), {@code weights} (by term), {@code learningRate}, {@code temperature},
+ *       {@code gradientNorm}, {@code gradientNorms} (by term, where measured), {@code rows}, {@code
+ *       rowsPerSecond} (of this step)
  *   <li>{@code evaluation}: {@code step}, {@code metrics} (by name), {@code best}, {@code seconds}
  *   <li>{@code epoch}: {@code step}, {@code epoch}, {@code epochs}, {@code loss}, {@code terms},
  *       {@code learningRate}, {@code temperature}, {@code metrics}, {@code seconds}
@@ -179,6 +179,7 @@ public final class JsonLinesMetrics implements TrainingListener, AutoCloseable {
           json.name("epoch").value(event.progress().epoch() + 1);
           number(json, "loss", event.loss());
           numbers(json, "terms", event.terms());
+          numbers(json, "weights", event.weights());
           number(json, "learningRate", event.learningRate());
           number(json, "temperature", event.temperature());
           number(json, "gradientNorm", event.gradientNorm());

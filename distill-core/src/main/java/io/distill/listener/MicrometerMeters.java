@@ -27,6 +27,8 @@ import org.jspecify.annotations.Nullable;
  * <tr><th>name</th><th>type</th><th>tag</th><th>is</th></tr>
  * <tr><td>{@code distill.loss}</td><td>gauge</td><td></td>
  *     <td>weighted loss of the last step</td></tr>
+ * <tr><td>{@code distill.loss.weight}</td><td>gauge</td><td>{@code term}</td>
+ *     <td>the weight of a term at the last step</td></tr>
  * <tr><td>{@code distill.loss.term}</td><td>gauge</td><td>{@code term}</td>
  *     <td>a term of it before weighting</td></tr>
  * <tr><td>{@code distill.learning.rate}</td><td>gauge</td><td></td>
@@ -160,6 +162,7 @@ public final class MicrometerMeters implements TrainingListener, AutoCloseable {
     rowCount.increment(event.rows());
     show("distill.loss", event.loss());
     show("distill.loss.term", "term", event.terms());
+    show("distill.loss.weight", "term", event.weights());
     show("distill.learning.rate", event.learningRate());
     show("distill.temperature", event.temperature());
     show("distill.gradient.norm", event.gradientNorm());

@@ -27,9 +27,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <ul>
  *   <li>at each step {@code train/loss} (weighted), {@code train/terms/<term>} (before weighting),
- *       {@code train/learningRate}, {@code train/temperature} (where a term reads one), {@code
- *       train/gradientNorm}, {@code train/gradientNorms/<term>} (where measured), {@code
- *       train/rowsPerSecond} (of this step)
+ *       {@code train/weights/<term>}, {@code train/learningRate}, {@code train/temperature} (where
+ *       a term reads one), {@code train/gradientNorm}, {@code train/gradientNorms/<term>} (where
+ *       measured), {@code train/rowsPerSecond} (of this step)
  *   <li>at each evaluation {@code validation/<metric>}, such as {@code validation/accuracy}
  *   <li>at each epoch {@code epoch/loss}, {@code epoch/terms/<term>}, and the validation metrics if
  *       no evaluation told them at this step
@@ -69,6 +69,7 @@ public final class TensorBoardEvents implements TrainingListener, AutoCloseable 
   private final StepClock steps;
   // names of terms are few, and joining strings is most of the work of a step
   private final Map<String, String> termTags = new HashMap<>();
+  private final Map<String, String> weightTags = new HashMap<>();
   private final Map<String, String> normTags = new HashMap<>();
   private @Nullable GrowingFile file;
   private @Nullable Path busy;
@@ -169,6 +170,7 @@ public final class TensorBoardEvents implements TrainingListener, AutoCloseable 
     EventRecords.Scalars scalars = new EventRecords.Scalars();
     scalars.add("train/loss", event.loss());
     addTerms(scalars, event.terms(), "train/terms/", termTags);
+    addTerms(scalars, event.weights(), "train/weights/", weightTags);
     scalars.add("train/learningRate", event.learningRate());
     if (!Double.isNaN(event.temperature())) {
       scalars.add("train/temperature", event.temperature());

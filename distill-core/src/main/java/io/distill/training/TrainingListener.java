@@ -72,7 +72,7 @@ public interface TrainingListener {
 
   /**
    * The run was broken off by an exception, which {@code fit} throws afterwards. The last event
-   * instead of {@link #onRunEnd}; told only if {@link #onRunStart} was.
+   * instead of {@link #onRunEnd}; told only if {@link #onRunStart} or {@link #onTeacherPass} was.
    *
    * @param event what went wrong
    */
@@ -104,6 +104,7 @@ public interface TrainingListener {
    * @param progress where the run stands
    * @param loss the weighted sum of the terms
    * @param terms the value of each term before weighting, by name
+   * @param weights the weight of each term at the step, by name
    * @param learningRate the learning rate of the step
    * @param temperature the run's temperature at the step; if it differs row by row or is learned,
    *     its mean over the rows of the step, and NaN if no term read it
@@ -116,6 +117,7 @@ public interface TrainingListener {
       Progress progress,
       double loss,
       Map<String, Double> terms,
+      Map<String, Double> weights,
       double learningRate,
       double temperature,
       double gradientNorm,
@@ -127,6 +129,7 @@ public interface TrainingListener {
      * @param progress where the run stands
      * @param loss the weighted sum of the terms
      * @param terms the value of each term before weighting, by name
+     * @param weights the weight of each term at the step, by name
      * @param learningRate the learning rate of the step
      * @param temperature the run's temperature at the step; if it differs row by row or is learned,
      *     its mean over the rows of the step, and NaN if no term read it
@@ -137,6 +140,7 @@ public interface TrainingListener {
      */
     public Step {
       terms = EventMaps.copy(terms);
+      weights = EventMaps.copy(weights);
       gradientNorms = EventMaps.copy(gradientNorms);
     }
   }

@@ -4,6 +4,7 @@ import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.read.ListAppender;
+import com.google.common.collect.ImmutableMap;
 import io.distill.schedule.Progress;
 import io.distill.training.TrainingListener;
 import java.io.File;
@@ -27,6 +28,9 @@ final class HandMade {
 
   static final Instant NOON = Instant.parse("2026-03-01T12:00:00Z");
   static final Clock CLOCK = Clock.fixed(NOON, ZoneOffset.UTC);
+
+  private static final Map<String, Double> WEIGHTS =
+      ImmutableMap.of("softTargets", 0.75, "hardLabels", 0.25);
 
   private HandMade() {}
 
@@ -57,7 +61,7 @@ final class HandMade {
     terms.put("softTargets", 1.0 / number);
     terms.put("hardLabels", 2.0 / number);
     return new TrainingListener.Step(
-        progress(number - 1), 1.5 / number, terms, 0.01 / number, 4, 0.5, Map.of(), 32);
+        progress(number - 1), 1.5 / number, terms, WEIGHTS, 0.01 / number, 4, 0.5, Map.of(), 32);
   }
 
   static TrainingListener.Evaluation evaluation(long step) {

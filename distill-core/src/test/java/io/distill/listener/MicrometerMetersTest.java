@@ -54,6 +54,7 @@ class MicrometerMetersTest {
             HandMade.progress(0),
             1.25,
             Map.of("softTargets", 1.5),
+            Map.of("softTargets", 0.875),
             0.25,
             4,
             0.75,
@@ -69,6 +70,7 @@ class MicrometerMetersTest {
     assertThat(gauge("distill.loss")).isEqualTo(0.75);
     assertThat(gauge("distill.loss.term", "term", "softTargets")).isEqualTo(0.5);
     assertThat(gauge("distill.loss.term", "term", "hardLabels")).isEqualTo(1);
+    assertThat(gauge("distill.loss.weight", "term", "hardLabels")).isEqualTo(0.25);
     assertThat(gauge("distill.learning.rate")).isEqualTo(0.005);
     assertThat(gauge("distill.temperature")).isEqualTo(4);
     assertThat(gauge("distill.gradient.norm")).isEqualTo(0.5);
@@ -107,6 +109,7 @@ class MicrometerMetersTest {
         .containsOnly(
             "distill.loss",
             "distill.loss.term",
+            "distill.loss.weight",
             "distill.learning.rate",
             "distill.temperature",
             "distill.gradient.norm",

@@ -164,6 +164,7 @@ class TensorBoardEventsTest {
             HandMade.progress(4),
             1.25,
             Map.of("softTargets", 1.5),
+            Map.of("softTargets", 0.875),
             0.25,
             4,
             0.75,
@@ -185,6 +186,7 @@ class TensorBoardEventsTest {
         .containsExactly(
             Map.entry("train/loss", 1.25f),
             Map.entry("train/terms/softTargets", 1.5f),
+            Map.entry("train/weights/softTargets", 0.875f),
             Map.entry("train/learningRate", 0.25f),
             Map.entry("train/temperature", 4f),
             Map.entry("train/gradientNorm", 0.75f),
@@ -211,7 +213,7 @@ class TensorBoardEventsTest {
     events.onRunStart(HandMade.start(0));
     events.onStep(
         new TrainingListener.Step(
-            HandMade.progress(0), Double.NaN, Map.of(), 1, Double.NaN, 1, Map.of(), 1));
+            HandMade.progress(0), Double.NaN, Map.of(), Map.of(), 1, Double.NaN, 1, Map.of(), 1));
     events.onEpoch(HandMade.epoch(1));
     events.onRunFailure(HandMade.failure(1));
     List<Event> read = read(files().get(0));

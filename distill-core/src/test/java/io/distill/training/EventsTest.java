@@ -288,9 +288,11 @@ class EventsTest {
     }
     Map<String, Double> terms = new HashMap<>(Map.of("a", 1.0));
     TrainingListener.Step step =
-        new TrainingListener.Step(events.steps.get(0).progress(), 1, terms, 1, 1, 1, terms, 1);
+        new TrainingListener.Step(
+            events.steps.get(0).progress(), 1, terms, terms, 1, 1, 1, terms, 1);
     terms.clear();
     assertThat(step.terms()).containsExactly(Map.entry("a", 1.0));
+    assertThat(step.weights()).containsExactly(Map.entry("a", 1.0));
   }
 
   @Test
@@ -337,6 +339,42 @@ class EventsTest {
     assertThat(heard).containsExactly("teacher", "start", "step", "epoch", "step", "epoch", "end");
     assertThat(after.all).hasSize(7);
     assertThat(weights).usingRecursiveComparison().isEqualTo(calm);
+  }
+
+  @Test
+  void failure_duringTheTeacherPass_isTold() {
+    List<TrainingListener.RunFailure> failures = new ArrayList<>();
+    java.util.concurrent.atomic.AtomicInteger asked =
+        new java.util.concurrent.atomic.AtomicInteger();
+    // two rows for the check, then batches of 32
+    RuleTeacher teacher =
+        RuleTeacher.of(
+            row -> {
+              if (asked.incrementAndGet() > 40) {
+                throw new IllegalStateException("tired");
+              }
+              return row;
+            });
+    assertThatExceptionOfType(IllegalStateException.class)
+        .isThrownBy(
+            () ->
+                Distiller.builder()
+                    .teacher(teacher)
+                    .student(TinyRuns.perceptron())
+                    .loss(TinyRuns.logitDistance())
+                    .steps(1)
+                    .listener(
+                        new TrainingListener() {
+                          @Override
+                          public void onRunFailure(RunFailure event) {
+                            failures.add(event);
+                          }
+                        })
+                    .fit(FloatRows.random(70, 3, 1)))
+        .withMessage("tired");
+    assertThat(failures)
+        .singleElement()
+        .satisfies(each -> assertThat(each.cause()).hasMessage("tired"));
   }
 
   @Test

@@ -12,12 +12,19 @@ final class Events {
   private static final Logger LOGGER = LoggerFactory.getLogger(TrainingListener.class);
 
   private final List<TrainingListener> listeners;
+  private boolean told;
 
   Events(List<TrainingListener> listeners) {
     this.listeners = listeners;
   }
 
+  /** Returns whether anything was told. */
+  boolean told() {
+    return told;
+  }
+
   void tell(Consumer<TrainingListener> event) {
+    told = true;
     for (TrainingListener listener : listeners) {
       try {
         event.accept(listener);

@@ -75,6 +75,7 @@ final class GradientPass {
       long rows,
       double loss,
       Map<String, Double> values,
+      Map<String, Double> weights,
       Map<String, Double> norms,
       double temperature) {}
 
@@ -94,6 +95,8 @@ final class GradientPass {
     LossContext.StepCounts counts = counts(batches);
     Map<String, Double> values = new LinkedHashMap<>();
     Map<String, Double> norms = new LinkedHashMap<>();
+    Map<String, Double> weights = new LinkedHashMap<>();
+    terms.forEach(term -> weights.put(term.name(), term.weightAt(progress)));
     meanTemperature = temperature == null ? recipe.temperature().at(progress) : 0;
     double loss = 0;
     for (int i = 0; i < batches.size(); i++) {
@@ -101,13 +104,13 @@ final class GradientPass {
       try (NDManager step = manager.newSubManager();
           HostMemoryScope memory = new HostMemoryScope()) {
         MicroBatch batch =
-            new MicroBatch(batches.get(i), i, share, progress, counts, step, afterStep);
+            new MicroBatch(batches.get(i), i, share, progress, counts, weights, step, afterStep);
         loss += share * batch.backward(values, measured && i == 0 ? norms : null);
       }
     }
     // attached once is attached always, in practice; the answer costs a native call
     attached = true;
-    return new Outcome(counts.rows(), loss, values, norms, meanTemperature);
+    return new Outcome(counts.rows(), loss, values, weights, norms, meanTemperature);
   }
 
   /** One of the batches of a step, on its way from rows to gradients. */
@@ -117,6 +120,7 @@ final class GradientPass {
     private final double share;
     private final Progress progress;
     private final LossContext.StepCounts counts;
+    private final Map<String, Double> weights;
     private final NDManager step;
     private final NDManager afterStep;
 
@@ -126,6 +130,7 @@ final class GradientPass {
         double share,
         Progress progress,
         LossContext.StepCounts counts,
+        Map<String, Double> weights,
         NDManager step,
         NDManager afterStep) {
       this.rows = rows;
@@ -133,6 +138,7 @@ final class GradientPass {
       this.share = share;
       this.progress = progress;
       this.counts = counts;
+      this.weights = weights;
       this.step = step;
       this.afterStep = afterStep;
     }
@@ -157,7 +163,7 @@ final class GradientPass {
             throw new NonFiniteLossException(
                 term.name(), number, progress.epoch() + 1, progress.step() + 1);
           }
-          double weight = term.weightAt(progress);
+          double weight = requireNonNull(weights.get(term.name()));
           values.merge(term.name(), share * number, Double::sum);
           loss += weight * number;
           weighted.put(term.name(), weight == 1 ? value : value.mul((float) weight));

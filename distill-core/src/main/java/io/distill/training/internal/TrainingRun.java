@@ -91,7 +91,6 @@ final class TrainingRun implements AutoCloseable {
   private long lastCheckpointTime = System.nanoTime();
   private Map<String, Double> lastMetrics = Map.of();
   private long lastEvaluationStep = -1;
-  private boolean started;
   private boolean handedOver;
 
   private TrainingRun(Recipe recipe, DistillationDataset dataset) {
@@ -138,6 +137,9 @@ final class TrainingRun implements AutoCloseable {
         resume(resumed);
       }
       complete = true;
+    } catch (RuntimeException | Error e) {
+      fail(e);
+      throw e;
     } catch (IOException e) {
       throw new DistillationException(
           "checkpoint must stay readable while a run resumes but was not (" + e + ")", e);
@@ -161,7 +163,6 @@ final class TrainingRun implements AutoCloseable {
   }
 
   private void start() {
-    started = true;
     TrainingListener.RunStart event =
         new TrainingListener.RunStart(
             dataset.size(), epochs, totalSteps, taken, student().parameterCount());
@@ -231,6 +232,7 @@ final class TrainingRun implements AutoCloseable {
             progress,
             outcome.loss(),
             outcome.values(),
+            outcome.weights(),
             learningRate,
             temperature,
             norm,
@@ -531,7 +533,7 @@ final class TrainingRun implements AutoCloseable {
 
   /** Tells of an exception that ends the run. */
   void fail(Throwable cause) {
-    if (started) {
+    if (events.told()) {
       TrainingListener.RunFailure event = new TrainingListener.RunFailure(taken, cause);
       events.tell(listener -> listener.onRunFailure(event));
     }
