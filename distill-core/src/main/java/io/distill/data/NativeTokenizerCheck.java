@@ -240,6 +240,10 @@ final class NativeTokenizerCheck {
         if ((escaped >= '1' && escaped <= '9') || escaped == 'k' || escaped == 'g') {
           throw refused("an expression refers to its own groups: " + start(expression));
         }
+        if (expression.startsWith("{", i + 1) && "pPxuo".indexOf(escaped) >= 0) {
+          // the name of a kind of characters, no count
+          i = Math.max(i, expression.indexOf('}', i));
+        }
       } else if (c == '[') {
         classes++;
       } else if (c == ']' && classes > 0) {

@@ -67,7 +67,8 @@ final class BlockParameters {
     }
     Map<NDArray, ByteBuffer> values = new LinkedHashMap<>();
     // not a channel, which an interrupt of the thread would close
-    try (InputStream stream = new BufferedInputStream(new FileInputStream(file.toFile()), 1 << 16)) {
+    try (InputStream stream =
+        new BufferedInputStream(new FileInputStream(file.toFile()), 1 << 16)) {
       skipHeader(new DataInputStream(stream));
       Comparison comparison = new Comparison(stream, model, values);
       model.getBlock().saveParameters(new DataOutputStream(comparison));

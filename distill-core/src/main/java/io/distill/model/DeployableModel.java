@@ -95,6 +95,10 @@ public final class DeployableModel implements AutoCloseable {
   /**
    * Reads a directory that {@link #save} wrote, onto the default device.
    *
+   * <p>Of a model of this library only configuration and weights are taken from the files, never
+   * code. A student from a TorchScript file of the user's own is a program: see {@link
+   * TorchScriptModel#open}.
+   *
    * @param directory the directory
    * @return the model
    * @throws DistillationException if a file is missing or damaged

@@ -45,7 +45,8 @@ final class OnnxGraph {
 
   // far above any real encoder; keeps a file of millions of empty messages from filling the heap
   private static final int MAX_ELEMENTS = 1 << 18;
-  private static final long MAX_STEPS = 1 << 24;
+  // a hundred times what an encoder of 12 layers takes
+  private static final long MAX_STEPS = 1 << 18;
   private static final int BUFFER_BYTES = 1 << 16;
   private static final int MAX_SHAPE_ELEMENTS = 16;
 

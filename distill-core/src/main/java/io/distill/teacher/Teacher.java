@@ -177,6 +177,9 @@ public interface Teacher extends AutoCloseable {
   /**
    * Opens a TorchScript file whose inputs are not text, or come tokenised.
    *
+   * <p>The file is a program for libtorch: see {@link TorchScriptModel#open} for what is checked
+   * before it runs, and what is not.
+   *
    * @param file a file that {@code torch.jit.save} wrote
    * @return the teacher; close it
    * @throws DistillationException if the file is missing or damaged
@@ -187,6 +190,9 @@ public interface Teacher extends AutoCloseable {
 
   /**
    * Opens a TorchScript file and names its outputs.
+   *
+   * <p>The file is a program for libtorch: see {@link TorchScriptModel#open} for what is checked
+   * before it runs, and what is not.
    *
    * @param file a file that {@code torch.jit.save} wrote
    * @param reader which output is which signal
@@ -204,6 +210,9 @@ public interface Teacher extends AutoCloseable {
 
   /**
    * Opens a TorchScript file that reads tokenised text: {@code forward(input_ids, attention_mask)}.
+   *
+   * <p>The file is a program for libtorch: see {@link TorchScriptModel#open} for what is checked
+   * before it runs, and what is not.
    *
    * @param file a file that {@code torch.jit.save} wrote
    * @param reader which output is which signal

@@ -13,15 +13,14 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.stream.Stream;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.DynamicNode;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.TestInstance;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
+import org.junit.jupiter.api.TestReporter;
 
 /**
  * Every file that the library reads, in every way that a file can be bad: what comes of it is a
@@ -31,8 +30,6 @@ import org.slf4j.LoggerFactory;
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class FaultInjectionTest {
 
-  private static final Logger LOGGER = LoggerFactory.getLogger(FaultInjectionTest.class);
-
   /** What a bad input of each kind is counted as; random places are not. */
   private static final int LEAST_MALFORMED = 200;
 
@@ -40,8 +37,12 @@ class FaultInjectionTest {
   private final Map<String, FaultRunner.Outcome> outcomes = new HashMap<>();
 
   @BeforeAll
-  void read() throws IOException, InterruptedException {
+  void read() throws IOException, InterruptedException, ExecutionException {
     Files.deleteIfExists(TorchScriptFaults.TRACE);
+    List<String> nativeFormats = List.copyOf(FaultProcess.FORMATS.keySet());
+    FutureTask<Map<String, FaultRunner.Outcome>> elsewhere =
+        new FutureTask<>(() -> FaultProcess.outcomes(nativeFormats));
+    new Thread(elsewhere, "fault-process").start();
     List<Fault> here = new ArrayList<>();
     here.addAll(TorchScriptFaults.own());
     here.addAll(DataFaults.csv());
@@ -55,11 +56,10 @@ class FaultInjectionTest {
       put(fault);
       outcomes.put(fault.toString(), FaultRunner.run(fault, false));
     }
-    List<String> nativeFormats = List.copyOf(FaultProcess.FORMATS.keySet());
     for (String format : nativeFormats) {
       FaultProcess.FORMATS.get(format).get().forEach(this::put);
     }
-    outcomes.putAll(FaultProcess.outcomes(nativeFormats));
+    outcomes.putAll(elsewhere.get());
   }
 
   private void put(Fault fault) {
@@ -67,15 +67,17 @@ class FaultInjectionTest {
   }
 
   @TestFactory
-  @DisplayName("every malformed input")
-  Stream<DynamicNode> inputs() {
-    return faults.entrySet().stream()
-        .map(
-            format ->
-                dynamicContainer(
-                    format.getKey() + ": " + format.getValue().size() + " inputs",
-                    format.getValue().stream()
-                        .map(fault -> dynamicTest(fault.name(), () -> assertSafe(fault)))));
+  DynamicNode inputs() {
+    int all = faults.values().stream().mapToInt(List::size).sum();
+    return dynamicContainer(
+        all + " inputs of " + faults.size() + " formats",
+        faults.entrySet().stream()
+            .map(
+                format ->
+                    dynamicContainer(
+                        format.getKey() + ": " + format.getValue().size() + " inputs",
+                        format.getValue().stream()
+                            .map(fault -> dynamicTest(fault.name(), () -> assertSafe(fault))))));
   }
 
   private void assertSafe(Fault fault) {
@@ -89,7 +91,9 @@ class FaultInjectionTest {
     for (List<Fault> each : faults.values()) {
       for (Fault fault : each) {
         if (fault.name().startsWith("nothing wrong")) {
-          assertThat(outcomes.get(fault.toString()).told()).as(fault.toString()).startsWith("loaded: ");
+          assertThat(outcomes.get(fault.toString()).told())
+              .as(fault.toString())
+              .startsWith("loaded: ");
         }
       }
     }
@@ -108,14 +112,15 @@ class FaultInjectionTest {
   }
 
   @Test
-  void malformedInputs_areAtLeast200_withoutRandomPlaces() {
+  void malformedInputs_areAtLeast200_withoutRandomPlaces(TestReporter reporter) {
     int all = 0;
     int mustBeRefused = 0;
     Set<String> kinds = new HashSet<>();
     for (List<Fault> each : faults.values()) {
       all += each.size();
       for (Fault fault : each) {
-        boolean random = fault.name().matches("(cut off after|bit \\d of byte|.* has a bit flipped).*");
+        boolean random =
+            fault.name().matches("(cut off after|bit \\d of byte|.* has a bit flipped).*");
         if (!fault.mayLoad()) {
           mustBeRefused++;
           if (!random) {
@@ -123,13 +128,15 @@ class FaultInjectionTest {
           }
         }
       }
-      LOGGER.info("{}: {} inputs", each.get(0).format(), each.size());
+      reporter.publishEntry(each.get(0).format(), each.size() + " inputs");
     }
-    LOGGER.info(
-        "{} inputs, {} of which must be refused, {} without those at random places",
-        all,
-        mustBeRefused,
-        kinds.size());
+    reporter.publishEntry(
+        "all formats",
+        all
+            + " inputs, of which "
+            + mustBeRefused
+            + " must be refused; without random places "
+            + kinds.size());
     assertThat(kinds.size()).isGreaterThan(LEAST_MALFORMED);
   }
 }

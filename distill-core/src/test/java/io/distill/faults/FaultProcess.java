@@ -55,7 +55,8 @@ final class FaultProcess {
             case "end" ->
                 outcomes.put(
                     parts[1],
-                    new FaultRunner.Outcome(parts[1], parts[2], parts[3], Long.parseLong(parts[4])));
+                    new FaultRunner.Outcome(
+                        parts[1], parts[2], parts[3], Long.parseLong(parts[4])));
             default -> whole = true;
           }
         }
@@ -82,9 +83,11 @@ final class FaultProcess {
     command.addAll(List.of("-Xms256m", "-Xmx256m", "-XX:+AlwaysPreTouch"));
     command.addAll(List.of("-XX:-CreateCoredumpOnCrash", "-XX:ErrorFile=/dev/null"));
     command.addAll(List.of("-XX:TieredStopAtLevel=1", "-Dai.djl.offline=true"));
-    command.addAll(List.of("-Dai.djl.pytorch.num_threads=1", "-Dai.djl.pytorch.num_interop_threads=1"));
+    command.addAll(
+        List.of("-Dai.djl.pytorch.num_threads=1", "-Dai.djl.pytorch.num_interop_threads=1"));
     command.addAll(List.of("-cp", System.getProperty("java.class.path")));
-    command.addAll(List.of(FaultProcess.class.getName(), report.toString(), Integer.toString(from)));
+    command.addAll(
+        List.of(FaultProcess.class.getName(), report.toString(), Integer.toString(from)));
     command.addAll(formats);
     ProcessBuilder builder = new ProcessBuilder(command);
     builder.environment().put("OMP_NUM_THREADS", "1");

@@ -69,15 +69,15 @@ final class Faults {
     add("header only", Arrays.copyOf(whole, Math.min(headerBytes, whole.length - 1)), !cutsAreSeen);
     add("without the last byte", Arrays.copyOf(whole, whole.length - 1), !cutsAreSeen);
     add("first half", Arrays.copyOf(whole, whole.length / 2), !cutsAreSeen);
-    for (int i = 0; i < RANDOM_CASES; i++) {
-      int length = 1 + random.nextInt(whole.length - 1);
+    for (int length : places(1, whole.length)) {
       add("cut off after " + length + " bytes", Arrays.copyOf(whole, length), !cutsAreSeen);
     }
-    for (int i = 0; i < RANDOM_CASES; i++) {
-      flip(whole, random.nextInt(whole.length), !flipsAreSeen);
+    int header = Math.min(whole.length, headerBytes);
+    for (int at : places(0, header)) {
+      flip(whole, at, true);
     }
-    for (int i = 0; i < RANDOM_CASES; i++) {
-      flip(whole, random.nextInt(Math.min(whole.length, headerBytes)), true);
+    for (int at : places(header, whole.length)) {
+      flip(whole, at, !flipsAreSeen);
     }
     byte[] zeros = new byte[whole.length];
     add("zeros instead", zeros, false);
@@ -105,6 +105,10 @@ final class Faults {
     refused(
         "a link to a device without end",
         directory -> Files.createSymbolicLink(directory.resolve(fileName), Path.of("/dev/zero")));
+  }
+
+  private int[] places(int from, int to) {
+    return random.ints(from, to).distinct().limit(Math.min(RANDOM_CASES, to - from)).toArray();
   }
 
   private void flip(byte[] whole, int at, boolean mayLoad) {

@@ -41,7 +41,7 @@ final class RawZip {
       this.data = data;
     }
 
-    private long checksum() {
+    long checksum() {
       if (checksum != null) {
         return checksum;
       }
@@ -135,16 +135,18 @@ final class RawZip {
       if (!entry.listedOnly) {
         byte[] local =
             entry.localName == null ? name : entry.localName.getBytes(StandardCharsets.UTF_8);
-        ByteBuffer header = buffer(30);
+        byte[] localHeader = new byte[30];
+        ByteBuffer header = buffer(localHeader);
         header.putInt(0x04034b50).putShort((short) 20).putShort((short) entry.flags);
         header.putShort((short) entry.method).putInt(0).putInt((int) entry.checksum());
         header.putInt((int) entry.storedBytes()).putInt((int) entry.size());
         header.putShort((short) local.length).putShort((short) 0);
-        out.writeBytes(header.array());
+        out.writeBytes(localHeader);
         out.writeBytes(local);
         out.writeBytes(entry.data);
       }
-      ByteBuffer header = buffer(46);
+      byte[] listed = new byte[46];
+      ByteBuffer header = buffer(listed);
       header.putInt(0x02014b50).putShort((short) 20).putShort((short) 20);
       header.putShort((short) entry.flags).putShort((short) entry.method).putInt(0);
       header.putInt((int) entry.checksum()).putInt((int) entry.storedBytes());
@@ -152,7 +154,7 @@ final class RawZip {
       header.putShort((short) entry.extra.length).putShort((short) 0).putShort((short) 0);
       header.putShort((short) 0).putInt(0);
       header.putInt((int) (entry.start == null ? start : entry.start));
-      directory.writeBytes(header.array());
+      directory.writeBytes(listed);
       directory.writeBytes(name);
       directory.writeBytes(entry.extra);
       count++;
@@ -160,19 +162,20 @@ final class RawZip {
     long start = out.size();
     out.writeBytes(directory.toByteArray());
     out.writeBytes(wide);
-    ByteBuffer end = buffer(22);
+    byte[] last = new byte[22];
+    ByteBuffer end = buffer(last);
     end.putInt(0x06054b50).putShort((short) disk).putShort((short) disk);
     end.putShort((short) (count + countDifference)).putShort((short) (count + countDifference));
     end.putInt((int) (directoryBytes == null ? directory.size() : directoryBytes));
     end.putInt((int) (directoryStart == null ? start : directoryStart));
     end.putShort((short) comment.length);
-    out.writeBytes(end.array());
+    out.writeBytes(last);
     out.writeBytes(comment);
     return out.toByteArray();
   }
 
-  private static ByteBuffer buffer(int size) {
-    return ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);
+  private static ByteBuffer buffer(byte[] header) {
+    return ByteBuffer.wrap(header).order(ByteOrder.LITTLE_ENDIAN);
   }
 
   /** Packs a mebibyte of one value so that its bytes can be repeated, and does so. */

@@ -62,7 +62,6 @@ final class TorchScriptFaults {
   private static String readOwn(Path path) {
     TorchScriptArchive archive = TorchScriptArchive.read(path);
     long count = archive.module().parameterCount();
-    archive.module().buffers().values().forEach(HostTensor::toString);
     for (HostTensor tensor : archive.module().parameters().values()) {
       require(tensor.bytes().remaining() == tensor.shape().size() * tensor.type().getNumOfBytes());
     }
@@ -192,6 +191,17 @@ final class TorchScriptFaults {
       for (long size : new long[] {Long.MAX_VALUE, -1, 1L << 40}) {
         faults.refused(name + " declares " + size + " bytes of 64 bits", wide(name, size).bytes());
       }
+      faults.refused(
+          name + " has a bit flipped, unseen by its checksum",
+          zip()
+              .with(
+                  name,
+                  e -> {
+                    e.checksum = e.checksum();
+                    e.data = e.data.clone();
+                    e.data[e.data.length / 2] ^= 1;
+                  })
+              .bytes());
       faults.refused(
           name + " has a wrong checksum", zip().with(name, e -> e.checksum = 1L).bytes());
       faults.refused(
