@@ -130,10 +130,9 @@ public final class SafeTensors {
   private static SafeTensors parse(Path file, String json, long dataStart, long size) {
     Map<String, Entry> entries = new LinkedHashMap<>();
     Map<String, String> metadata = new LinkedHashMap<>();
+    JsonObject header = header(file, json);
     try {
-      for (Map.Entry<String, JsonElement> each :
-          StrictJson.object(json, "header of safetensors file " + file, MAX_HEADER_BYTES)
-              .entrySet()) {
+      for (Map.Entry<String, JsonElement> each : header.entrySet()) {
         JsonObject value = each.getValue().getAsJsonObject();
         if (each.getKey().equals(METADATA)) {
           value.entrySet().forEach(pair -> metadata.put(pair.getKey(), string(pair.getValue())));
@@ -155,6 +154,18 @@ public final class SafeTensors {
     }
     requireGapless(file, entries, size - dataStart);
     return new SafeTensors(file, dataStart, entries, metadata);
+  }
+
+  private static JsonObject header(Path file, String json) {
+    try {
+      return StrictJson.object(json, "it", MAX_HEADER_BYTES);
+    } catch (DistillationException e) {
+      throw malformed(
+          file,
+          "must have a header that gives dtype, shape and data_offsets of each tensor but has not ("
+              + e.getMessage()
+              + ")");
+    }
   }
 
   private static String string(JsonElement element) {
