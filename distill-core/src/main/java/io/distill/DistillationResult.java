@@ -1,9 +1,18 @@
 package io.distill;
 
+import io.distill.data.DistillationDataset;
 import io.distill.model.DeployableModel;
+import io.distill.provenance.Provenance;
+import io.distill.report.Report;
+import io.distill.report.RunRecord;
+import io.distill.report.RunRecorder;
+import io.distill.report.TrainedStudent;
 import io.distill.training.GradientScales;
 import io.distill.training.TrainingListener;
 import io.distill.training.internal.FinishedRun;
+import io.distill.training.internal.Recipe;
+import io.distill.training.internal.StopSignal;
+import io.distill.training.internal.TrainingLoop;
 import java.util.List;
 
 /**
@@ -12,12 +21,21 @@ import java.util.List;
  *
  * <p>Closing the result closes the student.
  */
-public final class DistillationResult implements AutoCloseable {
+public final class DistillationResult implements TrainedStudent, AutoCloseable {
 
   private final FinishedRun run;
+  private final RunRecord record;
 
-  DistillationResult(FinishedRun run) {
+  private DistillationResult(FinishedRun run, RunRecord record) {
     this.run = run;
+    this.record = record;
+  }
+
+  /** Runs a recipe and keeps its curves. */
+  static DistillationResult of(Recipe recipe, DistillationDataset dataset, StopSignal stop) {
+    RunRecorder recorder = new RunRecorder();
+    FinishedRun run = TrainingLoop.run(recipe.withListener(recorder), dataset, stop);
+    return new DistillationResult(run, recorder.record());
   }
 
   /**
@@ -25,8 +43,19 @@ public final class DistillationResult implements AutoCloseable {
    *
    * @return the student, in inference mode; closed with this result
    */
+  @Override
   public DeployableModel student() {
     return run.student();
+  }
+
+  /**
+   * Returns where the student comes from: recipe, teacher, data, terms, versions, cost.
+   *
+   * @return what {@code student().save(...)} writes as {@code provenance.json}
+   * @see Distiller#from
+   */
+  public Provenance provenance() {
+    return run.student().provenance().orElseThrow();
   }
 
   /**
@@ -34,6 +63,7 @@ public final class DistillationResult implements AutoCloseable {
    *
    * @return one entry an epoch, first to last
    */
+  @Override
   public List<TrainingListener.Epoch> history() {
     return run.history();
   }
@@ -44,6 +74,7 @@ public final class DistillationResult implements AutoCloseable {
    * @return the first comparison of each epoch in which there was one, first to last; empty if the
    *     loss has one term only, or comparisons were switched off
    */
+  @Override
   public List<GradientScales> gradientScales() {
     return run.gradientScales();
   }
@@ -62,6 +93,7 @@ public final class DistillationResult implements AutoCloseable {
    *
    * @return the steps taken
    */
+  @Override
   public long steps() {
     return run.end().steps();
   }
@@ -71,6 +103,7 @@ public final class DistillationResult implements AutoCloseable {
    *
    * @return the time in seconds, from the first check to the last step
    */
+  @Override
   public double seconds() {
     return run.end().seconds();
   }
@@ -80,8 +113,29 @@ public final class DistillationResult implements AutoCloseable {
    *
    * @return the part of {@link #seconds()} in which the teacher answered
    */
+  @Override
   public double teacherSeconds() {
     return run.end().teacherSeconds();
+  }
+
+  @Override
+  public RunRecord runRecord() {
+    return record;
+  }
+
+  /**
+   * Starts a report on this run. Written as it is, it tells what the run alone knows; give it a
+   * teacher, a test set and a plainly trained student to compare with:
+   *
+   * <pre>{@code
+   * result.report().teacher(teacher).plain("labels only", plain).testSet(test).writeHtml(path);
+   * }</pre>
+   *
+   * @return a builder in which the student of this run is called {@code student}; it must be open
+   *     until the report is built
+   */
+  public Report.Builder report() {
+    return Report.builder().student("student", this);
   }
 
   @Override

@@ -5,7 +5,6 @@ import io.distill.data.DistillationDataset;
 import io.distill.exception.DistillationException;
 import io.distill.training.internal.Recipe;
 import io.distill.training.internal.StopSignal;
-import io.distill.training.internal.TrainingLoop;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
@@ -31,7 +30,7 @@ public final class DistillationRun {
 
   private void train(Recipe recipe, DistillationDataset dataset) {
     try {
-      result.complete(new DistillationResult(TrainingLoop.run(recipe, dataset, stop)));
+      result.complete(DistillationResult.of(recipe, dataset, stop));
     } catch (RuntimeException | Error e) {
       result.completeExceptionally(e);
     }

@@ -15,6 +15,11 @@ import io.distill.internal.NativeEngine;
 import io.distill.loss.DistillationLoss;
 import io.distill.loss.RowTemperature;
 import io.distill.mapping.LayerMapping;
+import io.distill.provenance.Environment;
+import io.distill.provenance.Provenance;
+import io.distill.provenance.RecipeDescription;
+import io.distill.provenance.Terms;
+import io.distill.provenance.TermsPolicy;
 import io.distill.schedule.LearningRateSchedule;
 import io.distill.schedule.TemperatureSchedule;
 import io.distill.student.Student;
@@ -24,15 +29,21 @@ import io.distill.training.Every;
 import io.distill.training.Optimizer;
 import io.distill.training.TrainingListener;
 import io.distill.training.internal.CheckpointPlan;
+import io.distill.training.internal.Declarations;
 import io.distill.training.internal.Recipe;
+import io.distill.training.internal.RecipeDescriber;
 import io.distill.training.internal.ResumePlan;
 import io.distill.training.internal.StopSignal;
-import io.distill.training.internal.TrainingLoop;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -69,6 +80,28 @@ public final class Distiller {
   }
 
   /**
+   * Starts a recipe that repeats a recorded one: everything that a file can hold is set, and a run
+   * on the same teacher and data gives the same weights, bit for bit on the same versions, device
+   * and number of threads.
+   *
+   * <p>What no file can hold must be set again: the teacher, and losses, schedules and students of
+   * the user's own; {@link Builder#missing} names them. The run is refused, and told what differs,
+   * if one of them, the data, or anything that is set otherwise is not what was recorded; {@link
+   * Builder#allowDifferences} lets it differ where that is meant.
+   *
+   * @param provenance what {@link DistillationResult#provenance()} gave, or {@link Provenance#read}
+   *     reads
+   * @return a builder
+   * @throws DistillationException if the recorded recipe is damaged, or needs a module that is not
+   *     on the class path
+   */
+  public static Builder from(Provenance provenance) {
+    Builder builder = new Builder();
+    builder.repeat(provenance);
+    return builder;
+  }
+
+  /**
    * Trains the student, on this thread.
    *
    * <p>An interrupt of the thread ends the run after its present step, as {@link
@@ -83,8 +116,7 @@ public final class Distiller {
    * @throws NonFiniteLossException if a loss term or the gradient stops being finite
    */
   public DistillationResult fit(DistillationDataset dataset) {
-    return new DistillationResult(
-        TrainingLoop.run(recipe, requireNonNull(dataset, "dataset"), new StopSignal()));
+    return DistillationResult.of(recipe, requireNonNull(dataset, "dataset"), new StopSignal());
   }
 
   /**
@@ -162,9 +194,65 @@ public final class Distiller {
     private List<Every> checkpointIntervals = List.of();
     private @Nullable Integer keptCheckpoints;
     private @Nullable ResumePlan resume;
+    private @Nullable TermsPolicy termsPolicy;
+    private @Nullable String allowReason;
+    private @Nullable String dataName;
+    private @Nullable String dataLicence;
+    private @Nullable String studentLicence;
     private final List<TrainingListener> listeners = new ArrayList<>();
+    private @Nullable RecipeDescription recorded;
+    private @Nullable Environment recordedOn;
+    private Map<String, String> missingOfRecorded = Map.of();
+    private final Set<String> mayDiffer = new LinkedHashSet<>();
+
+    /** What a recorded recipe has set, and the user may still set otherwise. */
+    private final Set<String> preset = new HashSet<>();
 
     private Builder() {}
+
+    private void repeat(Provenance provenance) {
+      RecipeDescriber.Parts parts = RecipeDescriber.restore(provenance.recipe());
+      recorded = provenance.recipe();
+      recordedOn = provenance.environment();
+      missingOfRecorded = parts.missing();
+      teacher = parts.withoutTeacher() ? Teacher.none() : null;
+      student = parts.student();
+      loss = parts.loss();
+      temperature = parts.temperature();
+      rowTemperature = parts.rowTemperature();
+      layerMapping = parts.layerMapping();
+      epochs = parts.epochs();
+      steps = parts.steps();
+      batchSize = parts.batchSize();
+      gradientAccumulation = parts.gradientAccumulation();
+      gradientClipping = parts.gradientClipping();
+      optimizer = parts.optimizer();
+      learningRateSchedule = parts.learningRateSchedule();
+      seed = parts.seed();
+      device = parts.device();
+      gradientNorms = parts.gradientNormSteps();
+      evaluations = parts.evaluations().isEmpty() ? null : parts.evaluations();
+      earlyStopping = parts.earlyStopping();
+      preset.addAll(
+          List.of(
+              "teacher",
+              "student",
+              "loss",
+              "temperature",
+              "layerMapping",
+              "epochs",
+              "steps",
+              "batchSize",
+              "gradientAccumulation",
+              "gradientClipping",
+              "optimizer",
+              "learningRateSchedule",
+              "seed",
+              "device",
+              "gradientNorms",
+              "evaluateEvery",
+              "earlyStopping"));
+    }
 
     /**
      * Sets who teaches. Required.
@@ -254,6 +342,7 @@ public final class Distiller {
      */
     @CanIgnoreReturnValue
     public Builder temperature(TemperatureSchedule temperature) {
+      rowTemperature = unlessPreset("temperature", rowTemperature);
       checkState(rowTemperature == null, ONLY_ONCE, "temperature");
       this.temperature = once("temperature", this.temperature, temperature);
       return this;
@@ -269,6 +358,7 @@ public final class Distiller {
      */
     @CanIgnoreReturnValue
     public Builder temperature(RowTemperature temperature) {
+      this.temperature = unlessPreset("temperature", this.temperature);
       checkState(this.temperature == null, ONLY_ONCE, "temperature");
       this.rowTemperature = once("temperature", this.rowTemperature, temperature);
       return this;
@@ -299,6 +389,7 @@ public final class Distiller {
     @CanIgnoreReturnValue
     public Builder epochs(int epochs) {
       checkArgument(epochs >= 1, "epochs must be at least 1 but was %s", epochs);
+      this.steps = unlessPreset("steps", this.steps);
       this.epochs = once("epochs", this.epochs, epochs);
       return this;
     }
@@ -314,6 +405,7 @@ public final class Distiller {
     @CanIgnoreReturnValue
     public Builder steps(long steps) {
       checkArgument(steps >= 1, "steps must be at least 1 but was %s", steps);
+      this.epochs = unlessPreset("epochs", this.epochs);
       this.steps = once("steps", this.steps, steps);
       return this;
     }
@@ -572,6 +664,132 @@ public final class Distiller {
       return this;
     }
 
+    /**
+     * Sets who decides whether the teacher may be learned from, by the terms that it declares.
+     *
+     * @param policy the policy; a lambda is one; default {@link TermsPolicy#standard()}, which
+     *     refuses teachers whose terms forbid it
+     * @return this builder
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder termsPolicy(TermsPolicy policy) {
+      this.termsPolicy = once("termsPolicy", this.termsPolicy, policy);
+      return this;
+    }
+
+    /**
+     * Learns from a teacher that the policy refuses. The reason is recorded in the provenance of
+     * the student, and of all students that it teaches.
+     *
+     * @param reason why this is allowed here, such as a contract; not blank
+     * @return this builder
+     * @throws IllegalArgumentException if it is blank or longer than 1000 characters
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder allowTerms(String reason) {
+      this.allowReason = once("allowTerms", this.allowReason, text("reason", reason));
+      return this;
+    }
+
+    /**
+     * Says what the training data are called, for provenance and model card.
+     *
+     * @param name the name; not blank
+     * @return this builder
+     * @throws IllegalArgumentException if it is blank or longer than 1000 characters
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder dataName(String name) {
+      this.dataName = once("dataName", this.dataName, text("dataName", name));
+      return this;
+    }
+
+    /**
+     * Says under which licence the training data are, for provenance and model card.
+     *
+     * @param licence an SPDX id such as {@code CC-BY-4.0}, or words; not blank
+     * @return this builder
+     * @throws IllegalArgumentException if it is blank or longer than 1000 characters
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder dataLicence(String licence) {
+      this.dataLicence = once("dataLicence", this.dataLicence, text("dataLicence", licence));
+      return this;
+    }
+
+    /**
+     * Says under which licence the student will be passed on, for provenance and model card.
+     *
+     * @param licence an SPDX id such as {@code Apache-2.0}; not blank; default none
+     * @return this builder
+     * @throws IllegalArgumentException if it is blank or longer than 1000 characters
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder studentLicence(String licence) {
+      this.studentLicence =
+          once("studentLicence", this.studentLicence, text("studentLicence", licence));
+      return this;
+    }
+
+    private static String text(String name, String text) {
+      checkArgument(!requireNonNull(text, name).isBlank(), "%s must not be blank", name);
+      checkArgument(
+          text.length() <= Terms.MAXIMUM_LENGTH,
+          "%s must have at most %s characters but has %s",
+          name,
+          Terms.MAXIMUM_LENGTH,
+          text.length());
+      return text;
+    }
+
+    /**
+     * Lets a repeated run differ from the recorded one where that is meant.
+     *
+     * @param members the names of what may differ: {@code data}, {@code teacher}, or a method of
+     *     this builder such as {@code seed}
+     * @return this builder
+     * @throws IllegalStateException if the builder does not come from {@link Distiller#from}
+     */
+    @CanIgnoreReturnValue
+    public Builder allowDifferences(String... members) {
+      checkState(
+          recorded != null,
+          "allowDifferences must be called on Distiller.from(provenance) but nothing is recorded");
+      mayDiffer.addAll(List.of(members));
+      return this;
+    }
+
+    /**
+     * Returns what of a recorded recipe must still be set.
+     *
+     * @return the place in the recipe, and the class of what was there; empty if all is set, or the
+     *     builder does not come from {@link Distiller#from}
+     */
+    public Map<String, String> missing() {
+      Map<String, String> missing = new LinkedHashMap<>(missingOfRecorded);
+      missing.keySet().removeIf(this::isSet);
+      return missing;
+    }
+
+    private boolean isSet(String place) {
+      String member = place.split("[.\\[]", 2)[0];
+      return switch (member) {
+        case "teacher" -> teacher != null;
+        case "student" -> student != null;
+        case "loss" -> loss != null;
+        case "temperature", "rowTemperature" -> temperature != null || rowTemperature != null;
+        case "layerMapping" -> layerMapping != null;
+        case "learningRateSchedule" -> learningRateSchedule != null;
+        case "validation" -> validation != null;
+        default -> false;
+      };
+    }
+
     private static List<Every> intervals(String name, Every... every) {
       checkArgument(every.length > 0, "%s must have at least one interval but has none", name);
       return List.of(every);
@@ -586,13 +804,14 @@ public final class Distiller {
      */
     public Distiller build() {
       List<String> missing = new ArrayList<>();
-      if (teacher == null) {
+      missing().forEach((place, what) -> missing.add(place + " (" + what + ")"));
+      if (teacher == null && recorded == null) {
         missing.add("teacher");
       }
-      if (student == null) {
+      if (student == null && recorded == null) {
         missing.add("student");
       }
-      if (loss == null) {
+      if (loss == null && recorded == null) {
         missing.add("loss");
       }
       checkState(missing.isEmpty(), "recipe must have all required parts but lacks %s", missing);
@@ -634,7 +853,16 @@ public final class Distiller {
                       checkpointDirectory,
                       checkpointIntervals,
                       keptCheckpoints == null ? DEFAULT_KEPT_CHECKPOINTS : keptCheckpoints),
-              resume));
+              resume,
+              new Declarations(
+                  termsPolicy == null ? TermsPolicy.standard() : termsPolicy,
+                  allowReason,
+                  dataName,
+                  dataLicence,
+                  studentLicence,
+                  recorded,
+                  recordedOn,
+                  mayDiffer)));
     }
 
     /**
@@ -659,10 +887,16 @@ public final class Distiller {
       return build().fit(dataset);
     }
 
-    private static <T> T once(String name, @Nullable T before, T value) {
+    private <T> T once(String name, @Nullable T before, T value) {
       requireNonNull(value, name);
-      checkState(before == null, ONLY_ONCE, name);
+      boolean recordedBefore = preset.remove(name);
+      checkState(before == null || recordedBefore, ONLY_ONCE, name);
       return value;
+    }
+
+    /** Returns nothing for what only the recorded recipe has set: another part takes its place. */
+    private <T> @Nullable T unlessPreset(String name, @Nullable T value) {
+      return preset.contains(name) ? null : value;
     }
   }
 }

@@ -248,7 +248,7 @@ class DistillerTest {
     assertThat(result.history().get(1).loss()).isLessThan(result.history().get(0).loss());
     assertThat(result.seconds()).isGreaterThan(0);
     assertThat(result.teacherSeconds()).isBetween(0.0, result.seconds()).isGreaterThan(0);
-    assertThat(result.student()).isSameAs(student.opened().get());
+    assertThat(result.student().model()).isSameAs(student.opened().get().model());
     assertThat(result.student().classNames()).isEqualTo(DATA.classNames());
     assertThat(student.closed()).isFalse();
     result.close();

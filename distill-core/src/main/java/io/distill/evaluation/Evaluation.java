@@ -256,6 +256,33 @@ public final class Evaluation {
   }
 
   /**
+   * Returns the mean of the classes' F1 scores, in which a rare class counts as much as a common
+   * one.
+   *
+   * <pre>{@code
+   * F1_c = 2 · correct_c / (rows_c + predicted_c)
+   * }</pre>
+   *
+   * @return the macro-averaged F1 score over the classes that occur or were predicted, from 0 to 1
+   */
+  public double macroF1() {
+    int count = classNames.size();
+    double sum = 0;
+    int counted = 0;
+    for (int label = 0; label < count; label++) {
+      int both = 0;
+      for (int other = 0; other < count; other++) {
+        both += confusion(label, other) + confusion(other, label);
+      }
+      if (both > 0) {
+        sum += 2.0 * confusion(label, label) / both;
+        counted++;
+      }
+    }
+    return sum / counted;
+  }
+
+  /**
    * Returns the results by class.
    *
    * @return one entry for each class that at least one row has, in the order of classes

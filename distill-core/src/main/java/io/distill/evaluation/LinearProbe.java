@@ -3,10 +3,13 @@ package io.distill.evaluation;
 import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
-import io.distill.data.TextDataset;
+import io.distill.data.DistillationDataset;
 import io.distill.exception.DistillationException;
 import io.distill.model.DeployableModel;
 import io.distill.model.SoftmaxRegression;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * How much a frozen representation knows about a question that it was not trained for: the accuracy
@@ -36,38 +39,83 @@ public final class LinearProbe {
   private LinearProbe() {}
 
   /**
-   * Fits a classifier on the embeddings of some texts and measures it on those of others.
+   * Fits a classifier on the embeddings of some rows and measures it on those of others.
    *
    * @param model the model; its {@link DeployableModel#embeddings} are what is probed
-   * @param train the texts to fit on; those without a label are left out
-   * @param test the texts to measure on; those without a label are left out
+   * @param train the rows to fit on; those without a label are left out
+   * @param test the rows to measure on; those without a label are left out
    * @return the accuracy on {@code test}, from 0 to 1
    * @throws DistillationException if a data set has no labelled row, {@code train} has fewer than 2
    *     classes, {@code test} has a class that {@code train} has not, or the model gives no
    *     embedding
    */
-  public static double of(DeployableModel model, TextDataset train, TextDataset test) {
-    requireNonNull(model, "model");
-    TextDataset fitted = labelled(requireNonNull(train, "train"), "train");
-    TextDataset measured = labelled(requireNonNull(test, "test"), "test");
-    int classes = fitted.classNames().size();
-    if (classes < 2) {
-      throw new DistillationException(
-          "train must have at least 2 classes but has only "
-              + String.join(", ", fitted.classNames())
-              + "; add rows of another class");
+  public static double of(
+      DeployableModel model, DistillationDataset train, DistillationDataset test) {
+    boolean[] recognised = recognised(model, train, test);
+    int correct = 0;
+    for (boolean each : recognised) {
+      correct += each ? 1 : 0;
     }
-    TextDataset aligned = measured.classes(fitted.classNames());
-    return accuracy(
-        model.embeddings(fitted),
-        labels(fitted),
-        model.embeddings(aligned),
-        labels(aligned),
-        classes);
+    return (double) correct / recognised.length;
   }
 
-  private static TextDataset labelled(TextDataset dataset, String name) {
-    int[] rows = dataset.labelledRows();
+  /**
+   * Fits a classifier on the embeddings of some rows and tells which of others it recognises.
+   *
+   * @param model the model; its {@link DeployableModel#embeddings} are what is probed
+   * @param train the rows to fit on; those without a label are left out
+   * @param test the rows to try; those without a label are left out
+   * @return whether each labelled row of {@code test} was recognised, in their order
+   * @throws DistillationException if a data set has no labelled row, {@code train} has fewer than 2
+   *     classes, {@code test} has a class that {@code train} has not, or the model gives no
+   *     embedding
+   */
+  public static boolean[] recognised(
+      DeployableModel model, DistillationDataset train, DistillationDataset test) {
+    requireNonNull(model, "model");
+    int[] fitted = labelledRows(requireNonNull(train, "train"), "train");
+    int[] measured = labelledRows(requireNonNull(test, "test"), "test");
+    List<String> names = train.classNames();
+    if (names.size() < 2) {
+      throw new DistillationException(
+          "train must have at least 2 classes but has only "
+              + String.join(", ", names)
+              + "; add rows of another class");
+    }
+    int[] testLabels = labels(test, measured);
+    for (int i = 0; i < testLabels.length; i++) {
+      String name = test.classNames().get(testLabels[i]);
+      testLabels[i] = names.indexOf(name);
+      if (testLabels[i] < 0) {
+        throw new DistillationException(
+            "test must have only classes of train, "
+                + String.join(", ", names)
+                + ", but row "
+                + measured[i]
+                + " has '"
+                + name
+                + "'; drop the row, or add rows of that class to train");
+      }
+    }
+    int[] predicted =
+        predict(
+            rows(model.embeddings(train), fitted),
+            labels(train, fitted),
+            rows(model.embeddings(test), measured),
+            testLabels,
+            names.size());
+    boolean[] recognised = new boolean[predicted.length];
+    for (int i = 0; i < predicted.length; i++) {
+      recognised[i] = predicted[i] == testLabels[i];
+    }
+    return recognised;
+  }
+
+  private static int[] labelledRows(DistillationDataset dataset, String name) {
+    int[] rows =
+        IntStream.range(0, dataset.size())
+            .filter(row -> dataset.label(row) != DistillationDataset.NO_LABEL)
+            .toArray();
     if (rows.length == 0) {
       throw new DistillationException(
           name
@@ -75,15 +123,15 @@ public final class LinearProbe {
               + dataset.size()
               + " rows has a label; name the label column");
     }
-    return dataset.subset(rows);
+    return rows;
   }
 
-  private static int[] labels(TextDataset dataset) {
-    int[] labels = new int[dataset.size()];
-    for (int row = 0; row < labels.length; row++) {
-      labels[row] = dataset.label(row);
-    }
-    return labels;
+  private static int[] labels(DistillationDataset dataset, int[] rows) {
+    return Arrays.stream(rows).map(dataset::label).toArray();
+  }
+
+  private static float[][] rows(float[][] vectors, int[] rows) {
+    return Arrays.stream(rows).mapToObj(row -> vectors[row]).toArray(float[][]::new);
   }
 
   /**
@@ -104,6 +152,16 @@ public final class LinearProbe {
       float[][] testFeatures,
       int[] testLabels,
       int classes) {
+    return Evaluation.agreement(
+        predict(trainFeatures, trainLabels, testFeatures, testLabels, classes), testLabels);
+  }
+
+  private static int[] predict(
+      float[][] trainFeatures,
+      int[] trainLabels,
+      float[][] testFeatures,
+      int[] testLabels,
+      int classes) {
     requireNonNull(trainFeatures, "trainFeatures");
     requireNonNull(testFeatures, "testFeatures");
     checkRows("train", trainFeatures, requireNonNull(trainLabels, "trainLabels"));
@@ -115,8 +173,7 @@ public final class LinearProbe {
     double length = meanLength(trainFeatures, mean);
     SoftmaxRegression probe =
         SoftmaxRegression.fit(scaled(trainFeatures, mean, length), trainLabels, classes, L2);
-    int[] predicted = probe.predict(scaled(testFeatures, mean, length));
-    return Evaluation.agreement(predicted, testLabels);
+    return probe.predict(scaled(testFeatures, mean, length));
   }
 
   private static void checkRows(String name, float[][] features, int[] labels) {

@@ -18,6 +18,7 @@ import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
 import io.distill.internal.NativeEngine;
 import io.distill.internal.StrictJson;
+import io.distill.provenance.Provenance;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import java.nio.charset.StandardCharsets;
@@ -36,7 +37,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>{@link #save} writes a directory that a plain DJL program serves: {@code model.pt}, {@code
  * tokenizer.json}, {@code config.json} (with {@code id2label}) and {@code serving.properties},
- * which names DJL's own text-classification translator. Nothing of a teacher or of a loss is in it.
+ * which names DJL's own text-classification translator. A trained student also has {@code
+ * provenance.json}, which says where it comes from, and {@code README.md}, a model card made of it.
+ * No weight of a teacher or of a loss is in it.
  *
  * <p>Predictions may come from several threads. Whoever opens the model closes it.
  */
@@ -52,11 +55,13 @@ public final class DeployableModel implements AutoCloseable {
 
   private static final String TOKENIZER_FILE = "tokenizer.json";
   private static final String TOKENIZER_PROPERTY = "tokenizer_file";
+  private static final String CARD_FILE = "README.md";
   private static final String SERVING_FILE = "serving.properties";
 
   private final SignalModel model;
   private final @Nullable Tokenizer tokenizer;
   private final List<String> classNames;
+  private final @Nullable Provenance provenance;
 
   /**
    * Puts the parts together.
@@ -67,9 +72,50 @@ public final class DeployableModel implements AutoCloseable {
    */
   public DeployableModel(
       SignalModel model, @Nullable Tokenizer tokenizer, List<String> classNames) {
+    this(model, tokenizer, classNames, null);
+  }
+
+  private DeployableModel(
+      SignalModel model,
+      @Nullable Tokenizer tokenizer,
+      List<String> classNames,
+      @Nullable Provenance provenance) {
     this.model = requireNonNull(model, "model");
     this.tokenizer = tokenizer;
     this.classNames = List.copyOf(classNames);
+    this.provenance = provenance;
+  }
+
+  /**
+   * Returns this model with a note on where it comes from.
+   *
+   * @param provenance the note; null for none
+   * @return the same live model; close either
+   */
+  public DeployableModel withProvenance(@Nullable Provenance provenance) {
+    return new DeployableModel(model, tokenizer, classNames, provenance);
+  }
+
+  /**
+   * Returns where this model comes from.
+   *
+   * @return its provenance; empty if it was not trained by a run of this library, or saved before
+   *     there were any
+   */
+  public Optional<Provenance> provenance() {
+    return Optional.ofNullable(provenance);
+  }
+
+  /**
+   * Returns the name of the architecture.
+   *
+   * @return the class of the configuration of a model of this library, else that of the model
+   */
+  public String architecture() {
+    return model
+        .configuration()
+        .map(configuration -> configuration.getClass().getSimpleName())
+        .orElse(model.getClass().getSimpleName());
   }
 
   /**
@@ -140,12 +186,15 @@ public final class DeployableModel implements AutoCloseable {
         config.has(TOKENIZER_PROPERTY) || Files.exists(directory.resolve(TOKENIZER_FILE));
     Tokenizer tokenizer = readsText ? Tokenizer.load(directory) : null;
     Path modelFile = directory.resolve(SignalModel.MODEL_FILE);
+    Path provenanceFile = directory.resolve(Provenance.FILE);
+    Provenance provenance = Files.exists(provenanceFile) ? Provenance.read(provenanceFile) : null;
     if (!config.has(CONFIGURATION_PROPERTY)) {
       // a TorchScript student that the user brought: what it returns tells what is what
       return new DeployableModel(
           TorchScriptModel.open(modelFile, SignalReader.standard(), device, trainable),
           tokenizer,
-          names);
+          names,
+          provenance);
     }
     ScriptedModel model = ScriptedModel.read(modelFile, device, trainable);
     try {
@@ -154,7 +203,7 @@ public final class DeployableModel implements AutoCloseable {
       model.close();
       throw e;
     }
-    return new DeployableModel(model, tokenizer, names);
+    return new DeployableModel(model, tokenizer, names, provenance);
   }
 
   private static void requireBelongTogether(
@@ -447,6 +496,10 @@ public final class DeployableModel implements AutoCloseable {
           }
           AtomicFiles.write(target.resolve(CONFIG_FILE), config() + "\n");
           AtomicFiles.write(target.resolve(SERVING_FILE), serving());
+          if (provenance != null) {
+            provenance.write(target.resolve(Provenance.FILE));
+            AtomicFiles.write(target.resolve(CARD_FILE), provenance.modelCard());
+          }
         });
   }
 

@@ -7,6 +7,7 @@ import com.google.gson.JsonObject;
 import io.distill.exception.DistillationException;
 import io.distill.internal.StrictJson;
 import java.util.List;
+import java.util.Set;
 
 /**
  * A recipe as JSON: everything that decides the weights of a student, and nothing else. Equal
@@ -87,6 +88,20 @@ public final class RecipeDescription {
    */
   public List<String> differences(RecipeDescription later) {
     return JsonDifferences.between(json, later.json).stream()
+        .map(JsonDifferences.Difference::sentence)
+        .toList();
+  }
+
+  /**
+   * Says what is different in another description, but for some members.
+   *
+   * @param later the other description
+   * @param except the names of members that may differ, such as {@code data}
+   * @return sentences as {@link #differences(RecipeDescription)} gives them
+   */
+  public List<String> differences(RecipeDescription later, Set<String> except) {
+    return JsonDifferences.between(json, later.json).stream()
+        .filter(difference -> !except.contains(difference.member()))
         .map(JsonDifferences.Difference::sentence)
         .toList();
   }

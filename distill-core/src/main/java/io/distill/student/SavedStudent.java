@@ -3,7 +3,7 @@ package io.distill.student;
 import static java.util.Objects.requireNonNull;
 
 import io.distill.model.DeployableModel;
-import io.distill.provenance.RecipePart;
+import io.distill.provenance.spi.RecipePart;
 import java.nio.file.Path;
 
 /** A saved model that is trained further. */

@@ -9,7 +9,7 @@ import io.distill.model.BlockModel;
 import io.distill.model.BlockTaps;
 import io.distill.model.DeployableModel;
 import io.distill.model.SignalReader;
-import io.distill.provenance.RecipePart;
+import io.distill.provenance.spi.RecipePart;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;

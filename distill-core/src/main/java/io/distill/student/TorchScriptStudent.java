@@ -7,7 +7,7 @@ import io.distill.internal.NativeEngine;
 import io.distill.model.DeployableModel;
 import io.distill.model.SignalReader;
 import io.distill.model.TorchScriptModel;
-import io.distill.provenance.RecipePart;
+import io.distill.provenance.spi.RecipePart;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 

@@ -12,6 +12,8 @@ import io.distill.model.DeployableModel;
 import io.distill.model.ModelConfiguration;
 import io.distill.model.ScriptedModel;
 import io.distill.model.SoftmaxRegression;
+import io.distill.provenance.Provenance;
+import io.distill.provenance.Terms;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import io.distill.torchscript.HostTensor;
@@ -30,10 +32,51 @@ public final class ModelTeacher implements Teacher {
 
   private final DeployableModel model;
   private final boolean owner;
+  private final String id;
+  private final Terms terms;
+  private final List<Provenance> origins;
 
   ModelTeacher(DeployableModel model, boolean owner) {
+    this(
+        model,
+        owner,
+        model.architecture(),
+        Terms.undeclared(),
+        model.provenance().stream().toList());
+  }
+
+  private ModelTeacher(
+      DeployableModel model, boolean owner, String id, Terms terms, List<Provenance> origins) {
     this.model = requireNonNull(model, "model");
     this.owner = owner;
+    this.id = requireNonNull(id, "id");
+    this.terms = requireNonNull(terms, "terms");
+    this.origins = origins;
+  }
+
+  @Override
+  public String id() {
+    return id;
+  }
+
+  @Override
+  public Terms terms() {
+    return terms;
+  }
+
+  @Override
+  public List<Provenance> origins() {
+    return origins;
+  }
+
+  @Override
+  public ModelTeacher declaring(Terms declared) {
+    return declaring(id, declared);
+  }
+
+  @Override
+  public ModelTeacher declaring(String declaredId, Terms declared) {
+    return new ModelTeacher(model, owner, declaredId, declared, origins);
   }
 
   /**
@@ -92,7 +135,10 @@ public final class ModelTeacher implements Teacher {
             ScriptedModel.open(configuration, weights, encoder.device(), false),
             model.tokenizer().orElse(null),
             dataset.classNames()),
-        true);
+        true,
+        id,
+        terms,
+        origins);
   }
 
   private ScriptedModel encoder() {

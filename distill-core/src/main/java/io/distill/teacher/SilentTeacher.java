@@ -17,6 +17,11 @@ enum SilentTeacher implements Teacher {
   }
 
   @Override
+  public String id() {
+    return "none";
+  }
+
+  @Override
   public Set<SignalKind> provides() {
     return Set.of();
   }

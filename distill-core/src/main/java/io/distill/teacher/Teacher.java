@@ -15,6 +15,9 @@ import io.distill.model.SignalReader;
 import io.distill.model.TorchScriptModel;
 import io.distill.model.TransformerEncoder;
 import io.distill.onnx.OnnxEncoderWeights;
+import io.distill.provenance.Provenance;
+import io.distill.provenance.Terms;
+import io.distill.provenance.TermsDeclaration;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import io.distill.torchscript.HostTensor;
@@ -90,6 +93,56 @@ public interface Teacher extends AutoCloseable {
   }
 
   /**
+   * Returns the name of the teacher for people, as provenance and model cards have it.
+   *
+   * @return a name such as {@code sentence-transformers/all-MiniLM-L6-v2}; the name of the class by
+   *     default
+   */
+  default String id() {
+    return getClass().getSimpleName();
+  }
+
+  /**
+   * Returns under which licence or terms the teacher answers.
+   *
+   * @return its terms; {@link Terms#undeclared()} by default
+   * @see #declaring(Terms)
+   */
+  default Terms terms() {
+    return Terms.undeclared();
+  }
+
+  /**
+   * Returns where the teacher comes from, if it is a student of earlier runs, or made of some.
+   *
+   * @return a provenance for each; none by default
+   */
+  default List<Provenance> origins() {
+    return List.of();
+  }
+
+  /**
+   * Returns this teacher under terms that the user declares, as after reading its model card.
+   *
+   * @param terms the terms, such as {@code Terms.spdx("Apache-2.0")}
+   * @return the same teacher; close either
+   */
+  default Teacher declaring(Terms terms) {
+    return declaring(id(), terms);
+  }
+
+  /**
+   * Returns this teacher under a name and terms that the user declares.
+   *
+   * @param id the name for people, such as {@code sentence-transformers/all-MiniLM-L6-v2}
+   * @param terms the terms, such as {@code Terms.spdx("Apache-2.0")}
+   * @return the same teacher; close either
+   */
+  default Teacher declaring(String id, Terms terms) {
+    return new DeclaredTeacher(this, id, terms);
+  }
+
+  /**
    * Is told of a run that will ask this teacher, once all other checks have passed and before the
    * first question of the run itself.
    *
@@ -129,13 +182,18 @@ public interface Teacher extends AutoCloseable {
 
   /**
    * Opens a directory that {@link DeployableModel#save} wrote, such as a student of an earlier run.
+   * A licence that is declared there ({@code README.md}, {@code config.json}, {@code LICENSE})
+   * counts as declared.
    *
    * @param directory the directory
    * @return the teacher; close it
    * @throws DistillationException if a file is missing or damaged
    */
   static ModelTeacher load(Path directory) {
-    return new ModelTeacher(DeployableModel.load(directory), true);
+    Path name = directory.toAbsolutePath().normalize().getFileName();
+    Terms terms = TermsDeclaration.in(directory).orElseGet(Terms::undeclared);
+    return new ModelTeacher(DeployableModel.load(directory), true)
+        .declaring(name == null ? "model" : name.toString(), terms);
   }
 
   /**

@@ -170,4 +170,26 @@ class LinearProbeTest {
               "train must have at least 2 classes but has only a; add rows of another class");
     }
   }
+
+  @Test
+  void recognised_tellsRowByRow() {
+    TextDataset train =
+        TextDataset.of(
+            List.of(
+                TextExample.labelled("mail", "a"),
+                TextExample.labelled("mail mail", "a"),
+                TextExample.labelled("refund", "b"),
+                TextExample.unlabelled("hello")));
+    TextDataset test =
+        TextDataset.of(
+            List.of(
+                TextExample.labelled("refund refund", "b"),
+                TextExample.unlabelled("mail"),
+                TextExample.labelled("refund", "a"),
+                TextExample.labelled("mail", "a")));
+    try (DeployableModel model = WordModel.embeddingOnly()) {
+      assertThat(LinearProbe.recognised(model, train, test)).containsExactly(true, false, true);
+      assertThat(LinearProbe.of(model, train, test)).isEqualTo(2 / 3d);
+    }
+  }
 }

@@ -19,22 +19,22 @@ import java.util.Objects;
  * A model whose answers are known: {@code mail} speaks for the first class, {@code refund} for the
  * second, {@code hello} for the third. Its embedding counts the three words (by share of tokens).
  */
-final class WordModel {
+public final class WordModel {
 
-  static final List<String> WORDS = List.of("mail", "refund", "hello");
+  public static final List<String> WORDS = List.of("mail", "refund", "hello");
 
   private WordModel() {}
 
-  static DeployableModel of(List<String> classNames) {
+  public static DeployableModel of(List<String> classNames) {
     return of(classNames, 3, tokenizer());
   }
 
   /** The same model without a classifier. */
-  static DeployableModel embeddingOnly() {
+  public static DeployableModel embeddingOnly() {
     return of(List.of(), 0, tokenizer());
   }
 
-  static DeployableModel of(List<String> classNames, int classes, Tokenizer tokenizer) {
+  public static DeployableModel of(List<String> classNames, int classes, Tokenizer tokenizer) {
     Tokenizer words = tokenizer();
     int size = words.vocabularySize();
     float[] embeddings = new float[size * 3];

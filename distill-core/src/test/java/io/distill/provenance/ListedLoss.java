@@ -5,6 +5,7 @@ import static com.google.common.base.Preconditions.checkArgument;
 import ai.djl.ndarray.NDArray;
 import io.distill.loss.DistillationLoss;
 import io.distill.loss.LossContext;
+import io.distill.provenance.spi.RecipeTypes;
 import java.util.Map;
 
 /** A user's loss that can be made again from a file: a record, listed by {@link Listing}. */

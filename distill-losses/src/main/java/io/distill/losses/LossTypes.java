@@ -57,7 +57,7 @@ import io.distill.losses.sequence.Chunked;
 import io.distill.losses.sequence.PolicyAdvantage;
 import io.distill.losses.sequence.TokenLevel;
 import io.distill.losses.sequence.UniversalLogit;
-import io.distill.provenance.RecipeTypes;
+import io.distill.provenance.spi.RecipeTypes;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;

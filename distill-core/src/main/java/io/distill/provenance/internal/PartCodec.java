@@ -6,8 +6,8 @@ import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
 import io.distill.exception.DistillationException;
-import io.distill.provenance.PartDescription;
-import io.distill.provenance.RecipePart;
+import io.distill.provenance.spi.PartDescription;
+import io.distill.provenance.spi.RecipePart;
 import java.lang.reflect.AnnotatedType;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.InvocationTargetException;
@@ -15,6 +15,9 @@ import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.RecordComponent;
 import java.lang.reflect.Type;
 import java.math.BigDecimal;
+import java.time.Instant;
+import java.time.LocalDate;
+import java.time.format.DateTimeParseException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -36,8 +39,8 @@ import org.jspecify.annotations.Nullable;
  * <p>A record becomes an object of its components, with its type beside them where a reader could
  * not know it. What is no record (a lambda, a class of the user's) becomes an object with its class
  * name under {@code "opaque"}: it can be compared and must be set again. Only records that a {@link
- * io.distill.provenance.RecipeTypes} lists are ever made from JSON, by their constructors, which
- * check what they get.
+ * io.distill.provenance.spi.RecipeTypes} lists are ever made from JSON, by their constructors,
+ * which check what they get.
  */
 public final class PartCodec {
 
@@ -53,9 +56,9 @@ public final class PartCodec {
   private static final String LAMBDA = "$$Lambda";
 
   /** Components that show no end, as cycles of a user's classes would. */
-  private static final int MAXIMUM_DEPTH = 48;
+  private static final int MAXIMUM_DEPTH = 40;
 
-  private final RecipeTypeRegistry registry = RecipeTypeRegistry.load();
+  private final RecipeTypeRegistry registry;
   private final Function<Object, Map<String, JsonElement>> facts;
 
   /**
@@ -64,7 +67,17 @@ public final class PartCodec {
    * @param facts what else tells an opaque part from others, such as values of a function
    */
   public PartCodec(Function<Object, Map<String, JsonElement>> facts) {
+    this(RecipeTypeRegistry.load(), facts);
+  }
+
+  private PartCodec(RecipeTypeRegistry registry, Function<Object, Map<String, JsonElement>> facts) {
+    this.registry = registry;
     this.facts = facts;
+  }
+
+  /** Makes a codec for records of which a reader knows the classes; it makes no other. */
+  public static PartCodec ofPlainRecords() {
+    return new PartCodec(RecipeTypeRegistry.empty(), part -> Map.of());
   }
 
   /** Writes a part, or a value of one. */
@@ -96,8 +109,14 @@ public final class PartCodec {
     if (plain instanceof Number number) {
       return number(number);
     }
-    if (plain instanceof String text) {
-      return new JsonPrimitive(text);
+    if (plain instanceof String || plain instanceof Instant || plain instanceof LocalDate) {
+      return new JsonPrimitive(plain.toString());
+    }
+    if (plain instanceof Map<?, ?> map) {
+      JsonObject object = new JsonObject();
+      map.forEach(
+          (name, each) -> object.add(String.valueOf(name), encode(each, Object.class, depth + 1)));
+      return object;
     }
     if (plain instanceof Collection<?> collection) {
       return array(collection, depth);
@@ -173,10 +192,11 @@ public final class PartCodec {
     Map<String, JsonElement> components = new LinkedHashMap<>();
     for (RecordComponent component : part.getClass().getRecordComponents()) {
       Object value = read(component, part);
+      Class<?> inside = inside(component);
       JsonElement element =
-          value instanceof List<?> list && elementType(component) instanceof Class<?> type
-              ? list(list, type, depth)
-              : encode(value, component.getType(), depth + 1);
+          value instanceof List<?> list
+              ? list(list, inside, depth)
+              : encode(value, inside, depth + 1);
       if (!element.isJsonNull()) {
         components.put(component.getName(), element);
       }
@@ -190,11 +210,15 @@ public final class PartCodec {
     return array;
   }
 
-  private static @Nullable Type elementType(RecordComponent component) {
-    return component.getGenericType() instanceof ParameterizedType list
-            && component.getType() == List.class
-        ? list.getActualTypeArguments()[0]
-        : null;
+  /** Returns the declared class of a component, or of what a list or an Optional of it holds. */
+  private static Class<?> inside(RecordComponent component) {
+    if (component.getType() == List.class || component.getType() == Optional.class) {
+      return component.getGenericType() instanceof ParameterizedType of
+              && of.getActualTypeArguments()[0] instanceof Class<?> type
+          ? type
+          : Object.class;
+    }
+    return component.getType();
   }
 
   private static Object read(RecordComponent component, Record part) {
@@ -276,6 +300,9 @@ public final class PartCodec {
       if (parameterized.getRawType() == Optional.class) {
         return Optional.of(value(path, element, of));
       }
+      if (parameterized.getRawType() == Map.class && of == String.class) {
+        return map(path, element, parameterized.getActualTypeArguments()[1]);
+      }
     }
     if (!(declared instanceof Class<?> type)) {
       throw refused(path, "be of a type that can be read but is " + declared.getTypeName());
@@ -303,6 +330,12 @@ public final class PartCodec {
     }
     if (type == String.class) {
       return text(path, element);
+    }
+    if (type == Instant.class) {
+      return parsed(path, element, Instant::parse);
+    }
+    if (type == LocalDate.class) {
+      return parsed(path, element, LocalDate::parse);
     }
     if (type.isEnum()) {
       return choice(path, element, type);
@@ -442,6 +475,22 @@ public final class PartCodec {
     return values;
   }
 
+  private Map<String, Object> map(String path, JsonElement element, Type of) {
+    Map<String, Object> values = new LinkedHashMap<>();
+    object(path, element)
+        .asMap()
+        .forEach((name, each) -> values.put(name, value(path + "." + name, each, of)));
+    return values;
+  }
+
+  private static <T> T parsed(String path, JsonElement element, Function<String, T> parser) {
+    try {
+      return parser.apply(text(path, element));
+    } catch (DateTimeParseException e) {
+      throw refused(path, "be a time as ISO 8601 writes it but is " + shown(element));
+    }
+  }
+
   private static JsonObject object(String path, JsonElement element) {
     if (element instanceof JsonObject object) {
       return object;
@@ -518,12 +567,11 @@ public final class PartCodec {
   }
 
   private static DistillationException refused(String path, String rule) {
-    return new DistillationException("recipe's " + path + " must " + rule);
+    return new DistillationException(path + " must " + rule);
   }
 
   private static DistillationException outOfRange(String path, RuntimeException cause) {
     return new DistillationException(
-        "recipe's " + path + " must be in range but was refused (" + cause.getMessage() + ")",
-        cause);
+        path + " must be in range but was refused (" + cause.getMessage() + ")", cause);
   }
 }

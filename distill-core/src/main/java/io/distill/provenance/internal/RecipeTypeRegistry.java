@@ -1,7 +1,7 @@
 package io.distill.provenance.internal;
 
 import io.distill.exception.DistillationException;
-import io.distill.provenance.RecipeTypes;
+import io.distill.provenance.spi.RecipeTypes;
 import java.lang.reflect.RecordComponent;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -23,6 +23,10 @@ final class RecipeTypeRegistry {
 
   private final Map<String, Class<? extends Record>> byName = new LinkedHashMap<>();
   private final Map<Class<?>, String> byClass = new HashMap<>();
+
+  static RecipeTypeRegistry empty() {
+    return new RecipeTypeRegistry();
+  }
 
   /** Finds all that the class path lists. */
   static RecipeTypeRegistry load() {

@@ -35,6 +35,7 @@ import org.jspecify.annotations.Nullable;
  * @param earlyStopping when a run ends before its time, if it may
  * @param checkpoints where the run is kept, if it is
  * @param resume what the run goes on from, if it does
+ * @param declarations what is said about the run and decides no weights
  */
 public record Recipe(
     Teacher teacher,
@@ -58,7 +59,8 @@ public record Recipe(
     List<Every> evaluations,
     @Nullable EarlyStopping earlyStopping,
     @Nullable CheckpointPlan checkpoints,
-    @Nullable ResumePlan resume) {
+    @Nullable ResumePlan resume,
+    Declarations declarations) {
 
   /** Copies the lists. */
   public Recipe {
@@ -83,7 +85,7 @@ public record Recipe(
   }
 
   /** Returns the terms of the loss; a name that comes again gets a number. */
-  List<LossTerm> terms() {
+  public List<LossTerm> terms() {
     Map<String, Integer> seen = new HashMap<>();
     List<LossTerm> distinct = new ArrayList<>();
     for (LossTerm term : loss.terms()) {
@@ -92,5 +94,35 @@ public record Recipe(
           count == 1 ? term : new LossTerm(term.name() + "#" + count, term.weight(), term.loss()));
     }
     return distinct;
+  }
+
+  /** Returns this recipe with one more listener. */
+  public Recipe withListener(TrainingListener listener) {
+    List<TrainingListener> more = new ArrayList<>(listeners);
+    more.add(listener);
+    return new Recipe(
+        teacher,
+        student,
+        loss,
+        temperature,
+        rowTemperature,
+        layerMapping,
+        epochs,
+        steps,
+        batchSize,
+        gradientAccumulation,
+        gradientClipping,
+        optimizer,
+        learningRateSchedule,
+        seed,
+        device,
+        gradientNormSteps,
+        more,
+        validation,
+        evaluations,
+        earlyStopping,
+        checkpoints,
+        resume,
+        declarations);
   }
 }

@@ -156,7 +156,7 @@ public final class RecipeDescriber {
     return json;
   }
 
-  private static String name(Device device) {
+  static String name(Device device) {
     return device.getDeviceType() + (device.isGpu() ? device.getDeviceId() : "");
   }
 
@@ -311,7 +311,8 @@ public final class RecipeDescriber {
               "recipe's evaluations must be a list but is none; use a recipe that is whole");
         }
         for (int i = 0; i < array.size(); i++) {
-          evaluations.add(codec.decode("evaluations[" + i + "]", array.get(i), Every.class));
+          evaluations.add(
+              codec.decode("recipe's evaluations[" + i + "]", array.get(i), Every.class));
         }
       }
       return evaluations;
@@ -340,7 +341,7 @@ public final class RecipeDescriber {
     }
 
     private <T> T value(String name, Class<T> type) {
-      return codec.decode(name, member(name), type);
+      return codec.decode("recipe's " + name, member(name), type);
     }
 
     private <T> @Nullable T optional(String name, Class<T> type) {

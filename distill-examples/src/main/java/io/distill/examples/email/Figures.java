@@ -1,8 +1,5 @@
 package io.distill.examples.email;
 
-import java.util.Collection;
-import java.util.function.ToDoubleFunction;
-
 /**
  * The figures of one model.
  *
@@ -26,24 +23,4 @@ record Figures(
     double p50Millis,
     double p50MillisWithoutTokenising,
     double trainingSeconds,
-    double offTask) {
-
-  /** Takes the mean of what differs between seeds, and the size and speed of the first. */
-  static Figures mean(Collection<Figures> seeds) {
-    Figures first = seeds.iterator().next();
-    return new Figures(
-        mean(seeds, Figures::accuracy),
-        mean(seeds, Figures::agreement),
-        first.parameters,
-        first.bytes,
-        first.sentencesPerSecond,
-        first.p50Millis,
-        first.p50MillisWithoutTokenising,
-        mean(seeds, Figures::trainingSeconds),
-        mean(seeds, Figures::offTask));
-  }
-
-  private static double mean(Collection<Figures> seeds, ToDoubleFunction<Figures> figure) {
-    return seeds.stream().mapToDouble(figure).average().orElse(Double.NaN);
-  }
-}
+    double offTask) {}

@@ -25,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  * The data of the example: a pool of labelled rows, rows without labels, rows to test on, and other
  * kinds of text.
  *
+ * @param title what the report is called
  * @param labelled rows from which each seed draws the labels that count
  * @param unlabelled further rows of the same kind, without labels; may be null
  * @param test rows that no student sees in training
@@ -33,6 +34,7 @@ import org.jspecify.annotations.Nullable;
  * @param examples sentences to classify at the end
  */
 record Scenario(
+    String title,
     TextDataset labelled,
     @Nullable TextDataset unlabelled,
     TextDataset test,
@@ -61,6 +63,7 @@ record Scenario(
   static Scenario emails(OptionalInt labelsPerClass) {
     TextDataset labelled = resource("train.tsv");
     return new Scenario(
+        "E-mail intents",
         labelled,
         resource("unlabelled.tsv"),
         resource("test.tsv").classes(labelled.classNames()),
@@ -101,6 +104,7 @@ record Scenario(
     }
     TextDataset tested = held;
     return new Scenario(
+        "Distilled on " + data.getFileName(),
         labelled,
         unlabelled == null ? null : reader(unlabelled).unlabelled().read(),
         held,

@@ -4,11 +4,11 @@ import static java.util.Objects.requireNonNull;
 
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
-import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import io.distill.examples.email.Contest.Contestant;
 import io.distill.examples.email.Contest.Outcome;
 import io.distill.exception.DistillationException;
+import io.distill.report.Report;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
@@ -25,16 +25,14 @@ final class Summary {
 
   private final Scenario scenario;
   private final List<Long> seeds;
-  private final List<Outcome> outcomes;
   private final Map<Contestant, Figures> means = new EnumMap<>(Contestant.class);
   private final double untrainedOffTask;
 
-  Summary(Scenario scenario, List<Long> seeds, List<Outcome> outcomes) {
+  Summary(Scenario scenario, List<Long> seeds, List<Outcome> outcomes, Report report) {
     this.scenario = scenario;
     this.seeds = List.copyOf(seeds);
-    this.outcomes = List.copyOf(outcomes);
     for (Contestant contestant : Contestant.values()) {
-      means.put(contestant, Figures.mean(Contest.of(contestant, outcomes)));
+      means.put(contestant, Contest.figures(report, contestant, outcomes));
     }
     this.untrainedOffTask =
         outcomes.stream().mapToDouble(Outcome::untrainedOffTask).average().orElse(Double.NaN);
@@ -132,11 +130,7 @@ final class Summary {
         new GsonBuilder().setPrettyPrinting().serializeSpecialFloatingPointValues().create();
     JsonObject json = new JsonObject();
     for (Contestant contestant : Contestant.values()) {
-      JsonObject object = gson.toJsonTree(mean(contestant)).getAsJsonObject();
-      JsonArray accuracies = new JsonArray();
-      Contest.of(contestant, outcomes).forEach(figures -> accuracies.add(figures.accuracy()));
-      object.add("accuracyBySeed", accuracies);
-      json.add(contestant.key(), object);
+      json.add(contestant.key(), gson.toJsonTree(mean(contestant)));
     }
     json.addProperty("untrainedOffTask", untrainedOffTask);
     json.add("seeds", gson.toJsonTree(new ArrayList<>(seeds)));

@@ -42,7 +42,18 @@ class EmailExampleTest {
     Path json = directory.resolve("figures.json");
     Path student = directory.resolve("student");
 
-    int status = run("--seeds", "1", "--json", json.toString(), "--save", student.toString());
+    Path report = directory.resolve("report");
+
+    int status =
+        run(
+            "--seeds",
+            "1",
+            "--json",
+            json.toString(),
+            "--save",
+            student.toString(),
+            "--report",
+            report.toString());
 
     assertThat(status).as(error()).isZero();
     JsonObject figures = JsonParser.parseString(Files.readString(json)).getAsJsonObject();
@@ -69,6 +80,22 @@ class EmailExampleTest {
         .isGreaterThan(50 * figure(figures, "distilled", "bytes"));
     assertThat(out.toString(StandardCharsets.UTF_8)).contains("gave the same answers");
     servedWithoutThisLibrary(student);
+    reportsTheSame(report, figures);
+  }
+
+  private static void reportsTheSame(Path report, JsonObject figures) throws IOException {
+    JsonObject written =
+        JsonParser.parseString(Files.readString(report.resolve("report.json"))).getAsJsonObject();
+    JsonObject distilled = written.getAsJsonArray("models").get(3).getAsJsonObject();
+    assertThat(distilled.get("name").getAsString()).isEqualTo("distilled");
+    for (String name : List.of("accuracy", "agreement", "parameters", "bytes")) {
+      assertThat(
+              distilled.getAsJsonObject("figures").getAsJsonObject(name).get("value").getAsDouble())
+          .as(name)
+          .isEqualTo(figure(figures, "distilled", name));
+    }
+    assertThat(Files.readString(report.resolve("report.html")))
+        .contains("The student keeps ", "Only 1 seed was trained.", "What it knows beyond");
   }
 
   private static double figure(JsonObject figures, String contestant, String name) {
@@ -140,7 +167,8 @@ class EmailExampleTest {
             "--seeds",
             "--epochs",
             "--save",
-            "--json");
+            "--json",
+            "--report");
   }
 
   @Test

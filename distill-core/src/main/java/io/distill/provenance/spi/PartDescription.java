@@ -1,4 +1,4 @@
-package io.distill.provenance;
+package io.distill.provenance.spi;
 
 import java.util.Optional;
 

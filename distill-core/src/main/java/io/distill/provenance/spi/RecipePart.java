@@ -1,4 +1,4 @@
-package io.distill.provenance;
+package io.distill.provenance.spi;
 
 /**
  * A part of a recipe (a loss, a schedule, a layer mapping, a student) that is not a record itself

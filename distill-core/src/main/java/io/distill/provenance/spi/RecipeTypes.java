@@ -1,4 +1,4 @@
-package io.distill.provenance;
+package io.distill.provenance.spi;
 
 import java.util.Map;
 
@@ -9,7 +9,7 @@ import java.util.Map;
  *
  * <p>To make losses of one's own part of that, write them as records, list them in a public class
  * with a public constructor without parameters, and name that class in {@code
- * META-INF/services/io.distill.provenance.RecipeTypes}:
+ * META-INF/services/io.distill.provenance.spi.RecipeTypes}:
  *
  * <pre>{@code
  * public final class MyTypes implements RecipeTypes {
