@@ -15,6 +15,7 @@ import io.distill.internal.NativeEngine;
 import io.distill.loss.DistillationLoss;
 import io.distill.loss.RowTemperature;
 import io.distill.mapping.LayerMapping;
+import io.distill.model.Precision;
 import io.distill.provenance.Environment;
 import io.distill.provenance.Provenance;
 import io.distill.provenance.RecipeDescription;
@@ -186,6 +187,9 @@ public final class Distiller {
     private @Nullable LearningRateSchedule learningRateSchedule;
     private @Nullable Long seed;
     private @Nullable Device device;
+    private @Nullable Precision precision;
+    private @Nullable Boolean activationCheckpointing;
+    private @Nullable Long memoryLimit;
     private @Nullable DistillationDataset validation;
     private @Nullable Integer gradientNorms;
     private @Nullable List<Every> evaluations;
@@ -230,6 +234,8 @@ public final class Distiller {
       learningRateSchedule = parts.learningRateSchedule();
       seed = parts.seed();
       device = parts.device();
+      precision = parts.precision();
+      activationCheckpointing = parts.activationCheckpointing();
       gradientNorms = parts.gradientNormSteps();
       evaluations = parts.evaluations().isEmpty() ? null : parts.evaluations();
       earlyStopping = parts.earlyStopping();
@@ -505,6 +511,63 @@ public final class Distiller {
     @CanIgnoreReturnValue
     public Builder device(Device device) {
       this.device = once("device", this.device, device);
+      return this;
+    }
+
+    /**
+     * Sets the precision in which the student is trained. Weights, gradients, optimizer and losses
+     * are float32 in either; so are the answers of the student, live or saved.
+     *
+     * <p>{@link Precision#BFLOAT16} is for this library's own students and pays where the processor
+     * multiplies bfloat16 in hardware; measure it.
+     *
+     * @param precision the precision; default {@link Precision#FLOAT32}
+     * @return this builder
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder precision(Precision precision) {
+      this.precision = once("precision", this.precision, precision);
+      return this;
+    }
+
+    /**
+     * Sets whether a training step keeps of each layer only what goes into it and computes the rest
+     * again in the backward pass, which saves most of the memory for activations and costs about a
+     * third more time. For this library's transformer students.
+     *
+     * <p>Gradients are the same, up to the order in which a hidden state's own loss is added;
+     * dropout is drawn layer by layer, so a run with dropout differs from one without checkpointing
+     * as it does from one with another seed.
+     *
+     * @param activationCheckpointing whether to compute activations again; default false
+     * @return this builder
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder activationCheckpointing(boolean activationCheckpointing) {
+      this.activationCheckpointing =
+          once("activationCheckpointing", this.activationCheckpointing, activationCheckpointing);
+      return this;
+    }
+
+    /**
+     * Sets how much of the machine's memory the run may take. Before anything is loaded, a run
+     * whose weights, gradients and optimizer state alone need more is refused with a table of what
+     * needs how much; before the first step, a warning is logged if what is estimated with
+     * activations exceeds what is free. The limit is for this estimate only; nothing enforces it
+     * later.
+     *
+     * @param bytes the bytes; at least 1; default what the machine, or the container, has. {@link
+     *     Long#MAX_VALUE} leaves out the check, also that of GPUs
+     * @return this builder
+     * @throws IllegalArgumentException if it is below 1
+     * @throws IllegalStateException if it was set before
+     */
+    @CanIgnoreReturnValue
+    public Builder memoryLimit(long bytes) {
+      checkArgument(bytes >= 1, "memoryLimit must be at least 1 but was %s", bytes);
+      this.memoryLimit = once("memoryLimit", this.memoryLimit, bytes);
       return this;
     }
 
@@ -842,6 +905,9 @@ public final class Distiller {
               learningRateSchedule == null ? LearningRateSchedule.constant() : learningRateSchedule,
               seed == null ? DEFAULT_SEED : seed,
               device == null ? NativeEngine.defaultDevice() : device,
+              precision == null ? Precision.FLOAT32 : precision,
+              activationCheckpointing != null && activationCheckpointing,
+              memoryLimit == null ? OptionalLong.empty() : OptionalLong.of(memoryLimit),
               gradientNorms == null ? OptionalInt.empty() : OptionalInt.of(gradientNorms),
               listeners,
               validation,

@@ -95,12 +95,29 @@ public record BagOfEmbeddings(
   }
 
   @Override
-  public ScriptModule module(Map<String, HostTensor> weights) {
-    Layers layers = new Layers(weights);
+  public long parameterCount() {
+    return (long) vocabularySize * embeddingSize
+        + (long) hiddenSize * (embeddingSize + 1)
+        + (long) classes * (hiddenSize + 1);
+  }
+
+  @Override
+  public long activationBytes(int rows, int tokens, Computation computation) {
+    // embeddings and their product with the weights of the tokens, once more each on the way back;
+    // pooled, hidden, its dropout; the gradient of all embeddings before it is added
+    return Float.BYTES
+        * ((long) rows * tokens * embeddingSize * 3
+            + (long) rows * (embeddingSize + 5L * hiddenSize)
+            + (long) vocabularySize * embeddingSize);
+  }
+
+  @Override
+  public ScriptModule module(Map<String, HostTensor> weights, Computation computation) {
+    Layers layers = new Layers(weights, computation);
     ScriptModule.Builder builder =
         ScriptModule.builder("BagOfEmbeddings")
             .module("embeddings", layers.embedding("embeddings", vocabularySize, embeddingSize))
-            .module("hidden", layers.linear("hidden", hiddenSize, embeddingSize))
+            .module("hidden", layers.product("hidden", hiddenSize, embeddingSize))
             .constant("word_dropout", wordDropout)
             .constant("dropout", dropout)
             .method(
@@ -118,7 +135,7 @@ public record BagOfEmbeddings(
                 def encode(self, pooled: Tensor) -> Tensor:
                   return %s
                 """
-                    .formatted(activation.of("self.hidden.forward(pooled)")));
+                    .formatted(layers.float32(activation.of("self.hidden.forward(pooled)"))));
     if (classes > 0) {
       builder
           .module("classifier", layers.linear("classifier", classes, hiddenSize))

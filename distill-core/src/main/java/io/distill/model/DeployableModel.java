@@ -51,7 +51,7 @@ public final class DeployableModel implements AutoCloseable {
   private static final int MAX_CONFIG_BYTES = 64 << 20;
 
   /** Where the architecture of a model of this library stands in the configuration file. */
-  private static final String CONFIGURATION_PROPERTY = "distill";
+  static final String CONFIGURATION_PROPERTY = "distill";
 
   private static final String TOKENIZER_FILE = "tokenizer.json";
   private static final String TOKENIZER_PROPERTY = "tokenizer_file";
@@ -178,13 +178,25 @@ public final class DeployableModel implements AutoCloseable {
    * @throws DistillationException if a file is missing or damaged
    */
   public static DeployableModel load(Path directory, Device device, boolean trainable) {
-    requireDirectory(directory);
-    Path file = directory.resolve(CONFIG_FILE);
-    JsonObject config = readConfig(file);
-    List<String> names = classNames(file, config);
-    boolean readsText =
-        config.has(TOKENIZER_PROPERTY) || Files.exists(directory.resolve(TOKENIZER_FILE));
-    Tokenizer tokenizer = readsText ? Tokenizer.load(directory) : null;
+    return load(directory, device, trainable, Computation.standard());
+  }
+
+  /**
+   * Reads a directory that {@link #save} wrote, to compute as it is told; only models of this
+   * library can, others compute as they are.
+   *
+   * @param directory the directory
+   * @param device where the model shall live
+   * @param trainable whether it can be trained
+   * @param computation the precision, and whether activations are kept
+   * @return the model
+   * @throws DistillationException if a file is missing or damaged
+   */
+  public static DeployableModel load(
+      Path directory, Device device, boolean trainable, Computation computation) {
+    JsonObject config = readConfig(directory);
+    List<String> names = classNames(directory, config);
+    Tokenizer tokenizer = tokenizer(directory, config);
     Path modelFile = directory.resolve(SignalModel.MODEL_FILE);
     Path provenanceFile = directory.resolve(Provenance.FILE);
     Provenance provenance = Files.exists(provenanceFile) ? Provenance.read(provenanceFile) : null;
@@ -196,7 +208,7 @@ public final class DeployableModel implements AutoCloseable {
           names,
           provenance);
     }
-    ScriptedModel model = ScriptedModel.read(modelFile, device, trainable);
+    ScriptedModel model = ScriptedModel.read(modelFile, device, trainable, computation);
     try {
       requireBelongTogether(directory, model.configuration().orElseThrow(), tokenizer, names);
     } catch (DistillationException e) {
@@ -247,7 +259,15 @@ public final class DeployableModel implements AutoCloseable {
     }
   }
 
-  private static JsonObject readConfig(Path file) {
+  static @Nullable Tokenizer tokenizer(Path directory, JsonObject config) {
+    boolean readsText =
+        config.has(TOKENIZER_PROPERTY) || Files.exists(directory.resolve(TOKENIZER_FILE));
+    return readsText ? Tokenizer.load(directory) : null;
+  }
+
+  static JsonObject readConfig(Path directory) {
+    requireDirectory(directory);
+    Path file = directory.resolve(CONFIG_FILE);
     if (!Files.isRegularFile(file)) {
       throw new DistillationException(
           "configuration file must exist but "
@@ -260,7 +280,7 @@ public final class DeployableModel implements AutoCloseable {
         MAX_CONFIG_BYTES);
   }
 
-  private static List<String> classNames(Path file, JsonObject config) {
+  static List<String> classNames(Path directory, JsonObject config) {
     try {
       List<String> names = new ArrayList<>();
       JsonObject labels = config.getAsJsonObject("id2label");
@@ -272,7 +292,7 @@ public final class DeployableModel implements AutoCloseable {
         | ClassCastException
         | NullPointerException
         | UnsupportedOperationException e) {
-      throw unreadable(file, e);
+      throw unreadable(directory.resolve(CONFIG_FILE), e);
     }
   }
 

@@ -12,10 +12,12 @@ import java.util.Set;
 final class Layers {
 
   private final Map<String, HostTensor> weights;
+  private final String reduced;
   private final Set<String> unused;
 
-  Layers(Map<String, HostTensor> weights) {
+  Layers(Map<String, HostTensor> weights, Computation computation) {
     this.weights = weights;
+    this.reduced = computation.reduced();
     this.unused = new LinkedHashSet<>(weights.keySet());
   }
 
@@ -43,6 +45,40 @@ final class Layers {
     }
   }
 
+  /** A matrix product in the precision of the computation; bfloat16 comes out as such. */
+  ScriptModule product(String name, long out, long in) {
+    if (reduced.isEmpty()) {
+      return linear(name, out, in);
+    }
+    return ScriptModule.builder("MixedLinear")
+        .parameter("weight", take(name + ".weight", out, in))
+        .parameter("bias", take(name + ".bias", out))
+        .method(
+            """
+            def forward(self, input: Tensor) -> Tensor:
+              if %s:
+                output = torch.linear(torch.to(input, 15), torch.to(self.weight, 15), torch.to(self.bias, 15))
+              else:
+                output = torch.linear(input, self.weight, self.bias)
+              return output
+            """
+                .formatted(reduced))
+        .build();
+  }
+
+  /** Converts once what several products read. */
+  String operand(String tensor) {
+    return reduced.isEmpty()
+        ? tensor
+        : "(torch.to(%s, 15) if %s else %s)".formatted(tensor, reduced, tensor);
+  }
+
+  /** Converts what leaves the products for float32. */
+  String float32(String tensor) {
+    return reduced.isEmpty() ? tensor : "torch.to(" + tensor + ", 6)";
+  }
+
+  /** A matrix product in float32, whatever the computation. */
   ScriptModule linear(String name, long out, long in) {
     return ScriptModule.builder("Linear")
         .parameter("weight", take(name + ".weight", out, in))

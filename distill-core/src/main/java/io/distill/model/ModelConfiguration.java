@@ -29,13 +29,44 @@ public sealed interface ModelConfiguration
   Map<String, HostTensor> initialWeights(long seed);
 
   /**
-   * Builds the module.
+   * Counts the parameters without making any.
+   *
+   * @return the number of elements of all weights
+   */
+  long parameterCount();
+
+  /**
+   * Estimates what a training step keeps between forward and backward pass, besides parameters and
+   * their gradients.
+   *
+   * @param rows the number of rows of a batch
+   * @param tokens the number of positions of each row; 1 for rows of numbers
+   * @param computation the precision, and whether activations are kept
+   * @return bytes, right to about a third
+   */
+  long activationBytes(int rows, int tokens, Computation computation);
+
+  /**
+   * Builds the module that is saved: it computes in float32.
    *
    * @param weights a tensor for each parameter name of {@link #initialWeights}
    * @return the module
    * @throws DistillationException if a weight is missing, superfluous, or has another shape
    */
-  ScriptModule module(Map<String, HostTensor> weights);
+  default ScriptModule module(Map<String, HostTensor> weights) {
+    return module(weights, Computation.standard());
+  }
+
+  /**
+   * Builds a module with the same parameters that computes as it is told.
+   *
+   * @param weights a tensor for each parameter name of {@link #initialWeights}
+   * @param computation the precision, and whether activations are kept; whatever it is, all inputs
+   *     and outputs of the methods are float32
+   * @return the module
+   * @throws DistillationException if a weight is missing, superfluous, or has another shape
+   */
+  ScriptModule module(Map<String, HostTensor> weights, Computation computation);
 
   /**
    * Returns what the model can say.
@@ -63,6 +94,17 @@ public sealed interface ModelConfiguration
    */
   default String method(Set<SignalKind> kinds) {
     return kinds.contains(SignalKind.HIDDEN_STATES) ? "outputs_with_hidden_states" : "outputs";
+  }
+
+  /**
+   * Returns how many parts of the model can run one by one, so that each can run again in the
+   * backward pass. A module whose computation has activation checkpointing has the methods {@code
+   * embed}, {@code segment_0} and so on, and {@code finish}.
+   *
+   * @return the number of layers; 0 if the model is too small for that, which is the default
+   */
+  default int segments() {
+    return 0;
   }
 
   /**

@@ -74,8 +74,26 @@ public record MultilayerPerceptron(
   }
 
   @Override
-  public ScriptModule module(Map<String, HostTensor> weights) {
-    Layers layers = new Layers(weights);
+  public long parameterCount() {
+    long count = 0;
+    int in = inputSize;
+    for (int size : hiddenSizes) {
+      count += (long) size * (in + 1);
+      in = size;
+    }
+    return count + (long) classes * (in + 1);
+  }
+
+  @Override
+  public long activationBytes(int rows, int tokens, Computation computation) {
+    // product, activation, dropout's mask and result
+    long widths = hiddenSizes.stream().mapToLong(Integer::longValue).sum();
+    return (long) Float.BYTES * rows * (inputSize + 4 * widths);
+  }
+
+  @Override
+  public ScriptModule module(Map<String, HostTensor> weights, Computation computation) {
+    Layers layers = new Layers(weights, computation);
     ScriptModule.Builder hidden = ScriptModule.builder("HiddenLayers");
     StringBuilder encode = new StringBuilder();
     encode.append("def encode(self, input: Tensor) -> List[Tensor]:\n");
@@ -83,11 +101,12 @@ public record MultilayerPerceptron(
     StringBuilder names = new StringBuilder();
     int in = inputSize;
     for (int i = 0; i < hiddenSizes.size(); i++) {
-      hidden.module(Integer.toString(i), layers.linear("hidden." + i, hiddenSizes.get(i), in));
+      hidden.module(Integer.toString(i), layers.product("hidden." + i, hiddenSizes.get(i), in));
       in = hiddenSizes.get(i);
       String layer = "getattr(self.hidden, \"" + i + "\").forward(h" + i + ")";
       encode.append("  h").append(i + 1).append(" = torch.dropout(");
-      encode.append(activation.of(layer)).append(", self.dropout, self.training)\n");
+      encode.append(layers.float32(activation.of(layer)));
+      encode.append(", self.dropout, self.training)\n");
       names.append(i == 0 ? "h" : ", h").append(i + 1);
     }
     encode.append("  return [").append(names).append("]\n");

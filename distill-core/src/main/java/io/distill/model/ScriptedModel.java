@@ -15,7 +15,6 @@ import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import io.distill.torchscript.HostTensor;
 import io.distill.torchscript.LoadedModule;
-import io.distill.torchscript.ScriptModule;
 import io.distill.torchscript.TorchScriptArchive;
 import java.nio.file.Path;
 import java.util.EnumSet;
@@ -33,18 +32,22 @@ public final class ScriptedModel implements SignalModel {
   private static final int MAX_CONFIGURATION = 1 << 20;
 
   private final ModelConfiguration configuration;
-  private final ScriptModule definition;
+  private final Computation computation;
   private final LoadedModule module;
   private final Device device;
   private final boolean trainable;
 
   private ScriptedModel(
-      ModelConfiguration configuration, ScriptModule definition, Device device, boolean trainable) {
+      ModelConfiguration configuration,
+      Computation computation,
+      LoadedModule module,
+      Device device,
+      boolean trainable) {
     this.configuration = configuration;
-    this.definition = definition;
+    this.computation = computation;
+    this.module = module;
     this.device = device;
     this.trainable = trainable;
-    this.module = LoadedModule.load(definition, device, trainable);
   }
 
   /**
@@ -61,8 +64,36 @@ public final class ScriptedModel implements SignalModel {
       Map<String, HostTensor> weights,
       Device device,
       boolean trainable) {
+    return open(configuration, weights, device, trainable, Computation.standard());
+  }
+
+  /**
+   * Opens a model that computes as it is told.
+   *
+   * @param configuration its shape
+   * @param weights its weights, as {@link ModelConfiguration#initialWeights} names them
+   * @param device where it lives
+   * @param trainable whether it can be trained
+   * @param computation the precision, and whether activations are kept; what the configuration
+   *     cannot do is left out of {@link #computation()}
+   * @return the model
+   */
+  public static ScriptedModel open(
+      ModelConfiguration configuration,
+      Map<String, HostTensor> weights,
+      Device device,
+      boolean trainable,
+      Computation computation) {
     requireFinite(weights);
-    return new ScriptedModel(configuration, configuration.module(weights), device, trainable);
+    Computation possible =
+        computation.withActivationCheckpointing(
+            computation.activationCheckpointing() && trainable && configuration.segments() > 0);
+    return new ScriptedModel(
+        configuration,
+        possible,
+        LoadedModule.load(configuration.module(weights, possible), device, trainable),
+        device,
+        trainable);
   }
 
   /**
@@ -75,8 +106,44 @@ public final class ScriptedModel implements SignalModel {
    * @throws DistillationException if the file is missing, damaged, or not one of this library
    */
   public static ScriptedModel read(Path file, Device device, boolean trainable) {
+    return read(file, device, trainable, Computation.standard());
+  }
+
+  /**
+   * Reads a model that {@link #writeTo} wrote, to compute as it is told.
+   *
+   * @param file the file
+   * @param device where it lives
+   * @param trainable whether it can be trained
+   * @param computation the precision, and whether activations are kept
+   * @return the model
+   * @throws DistillationException if the file is missing, damaged, or not one of this library
+   */
+  public static ScriptedModel read(
+      Path file, Device device, boolean trainable, Computation computation) {
     TorchScriptArchive archive = TorchScriptArchive.read(file);
-    String text = archive.extras().get(CONFIGURATION);
+    Map<String, HostTensor> weights = new LinkedHashMap<>(archive.module().parameters());
+    ModelConfiguration configuration = configuration(file, archive.extras());
+    try {
+      return open(configuration, weights, device, trainable, computation);
+    } catch (DistillationException e) {
+      throw refused(file, e);
+    }
+  }
+
+  /**
+   * Reads the configuration of a model that {@link #writeTo} wrote, and no weight.
+   *
+   * @param file the file
+   * @return the configuration
+   * @throws DistillationException if the file is missing, damaged, or not one of this library
+   */
+  public static ModelConfiguration configuration(Path file) {
+    return configuration(file, TorchScriptArchive.readExtras(file));
+  }
+
+  private static ModelConfiguration configuration(Path file, Map<String, String> extras) {
+    String text = extras.get(CONFIGURATION);
     if (text == null) {
       throw new DistillationException(
           "TorchScript file "
@@ -86,12 +153,16 @@ public final class ScriptedModel implements SignalModel {
               + "; load a foreign one with torchScript(...)");
     }
     JsonObject json = StrictJson.object(text, "configuration in " + file, MAX_CONFIGURATION);
-    Map<String, HostTensor> weights = new LinkedHashMap<>(archive.module().parameters());
     try {
-      return open(ModelConfiguration.fromJson(json), weights, device, trainable);
+      return ModelConfiguration.fromJson(json);
     } catch (DistillationException e) {
-      throw new DistillationException("model file " + file + " is refused: " + e.getMessage(), e);
+      throw refused(file, e);
     }
+  }
+
+  /** Says in which file what was found wrong. */
+  private static DistillationException refused(Path file, DistillationException e) {
+    return new DistillationException("model file " + file + " is refused: " + e.getMessage(), e);
   }
 
   private static void requireFinite(Map<String, HostTensor> weights) {
@@ -127,7 +198,29 @@ public final class ScriptedModel implements SignalModel {
   }
 
   @Override
+  public TrainingPass trainingPass(NDList inputs, Set<SignalKind> kinds, long seed) {
+    if (!computation.activationCheckpointing()) {
+      return SignalModel.super.trainingPass(inputs, kinds, seed);
+    }
+    requireProvided(kinds);
+    module.training(true);
+    return new SegmentedPass(configuration, module, inputs, kinds, seed);
+  }
+
+  @Override
   public Signals forward(NDList inputs, Set<SignalKind> kinds, boolean training) {
+    requireProvided(kinds);
+    if (trainable) {
+      module.training(training);
+    }
+    NDList outputs = module.call(configuration.method(kinds), inputs, training);
+    Signals signals = SignalReader.standard().read(outputs, inputs);
+    return signals.layerCount() == 0
+        ? signals
+        : signals.toBuilder().layerNames(configuration.layerNames()).build();
+  }
+
+  private void requireProvided(Set<SignalKind> kinds) {
     Set<SignalKind> missing = EnumSet.noneOf(SignalKind.class);
     missing.addAll(kinds);
     missing.removeAll(provides());
@@ -141,14 +234,6 @@ public final class ScriptedModel implements SignalModel {
               + missing
               + " were asked for; use another loss or another model");
     }
-    if (trainable) {
-      module.training(training);
-    }
-    NDList outputs = module.call(configuration.method(kinds), inputs, training);
-    Signals signals = SignalReader.standard().read(outputs, inputs);
-    return signals.layerCount() == 0
-        ? signals
-        : signals.toBuilder().layerNames(configuration.layerNames()).build();
   }
 
   @Override
@@ -158,12 +243,17 @@ public final class ScriptedModel implements SignalModel {
 
   @Override
   public long parameterCount() {
-    return definition.parameterCount();
+    return module.parameters().values().stream().mapToLong(NDArray::size).sum();
   }
 
   @Override
   public Optional<ModelConfiguration> configuration() {
     return Optional.of(configuration);
+  }
+
+  @Override
+  public Computation computation() {
+    return computation;
   }
 
   @Override
@@ -178,19 +268,14 @@ public final class ScriptedModel implements SignalModel {
    */
   public Map<String, HostTensor> weights() {
     Map<String, HostTensor> weights = new LinkedHashMap<>();
-    definition
-        .parameters()
-        .keySet()
-        .forEach(
-            name ->
-                weights.put(name, HostTensor.of(requireNonNull(module.parameters().get(name)))));
+    module.parameters().forEach((name, array) -> weights.put(name, HostTensor.of(array)));
     return weights;
   }
 
   @Override
   public void writeTo(Path directory) {
     new TorchScriptArchive(
-            definition.withTensors(weights()),
+            configuration.module(weights()),
             Map.of(CONFIGURATION, configuration.toJson().toString()))
         .write(directory.resolve(MODEL_FILE));
   }
@@ -218,7 +303,7 @@ public final class ScriptedModel implements SignalModel {
     try {
       requireFinite(weights);
     } catch (DistillationException e) {
-      throw new DistillationException("model file " + file + " is refused: " + e.getMessage(), e);
+      throw refused(file, e);
     }
     boolean gradients = JniUtils.isGradMode();
     JniUtils.setGradMode(false);
@@ -233,7 +318,12 @@ public final class ScriptedModel implements SignalModel {
 
   @Override
   public String fingerprint() {
-    return Weights.digest(configuration.toJson().toString(), module.parameters());
+    String architecture = configuration.toJson().toString();
+    return Weights.digest(
+        computation.inference() == Precision.FLOAT32
+            ? architecture
+            : architecture + " in " + computation.inference(),
+        module.parameters());
   }
 
   @Override

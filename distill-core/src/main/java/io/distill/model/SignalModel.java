@@ -41,6 +41,29 @@ public interface SignalModel extends AutoCloseable {
   Signals forward(NDList inputs, Set<SignalKind> kinds, boolean training);
 
   /**
+   * Runs the model in a training step. Unless the model checkpoints activations this is {@link
+   * #forward} with training, and the graph leads from the signals to the parameters.
+   *
+   * @param inputs its inputs; the signals are attached to the manager of the first one
+   * @param kinds what is asked for; more may be given
+   * @param seed what the dropout of a model that runs in parts is made from; the random state of
+   *     libtorch is set from it by the caller, too
+   * @return the pass
+   */
+  default TrainingPass trainingPass(NDList inputs, Set<SignalKind> kinds, long seed) {
+    Signals signals = forward(inputs, kinds, true);
+    return new TrainingPass() {
+      @Override
+      public Signals signals() {
+        return signals;
+      }
+
+      @Override
+      public void backward() {}
+    };
+  }
+
+  /**
    * Returns the arrays that training changes; they are the model's own.
    *
    * @return trainable parameters by name
@@ -61,6 +84,15 @@ public interface SignalModel extends AutoCloseable {
    */
   default Optional<ModelConfiguration> configuration() {
     return Optional.empty();
+  }
+
+  /**
+   * Returns how the model computes.
+   *
+   * @return the computation; {@link Computation#standard()} for all models but this library's own
+   */
+  default Computation computation() {
+    return Computation.standard();
   }
 
   /**

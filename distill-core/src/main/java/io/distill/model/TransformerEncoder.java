@@ -134,6 +134,11 @@ public record TransformerEncoder(
   }
 
   @Override
+  public int segments() {
+    return layers;
+  }
+
+  @Override
   public String method(Set<SignalKind> kinds) {
     boolean relations = !Collections.disjoint(kinds, RELATIONS);
     if (kinds.contains(SignalKind.ATTENTION_SCORES)) {
@@ -181,8 +186,49 @@ public record TransformerEncoder(
   }
 
   @Override
-  public ScriptModule module(Map<String, HostTensor> weights) {
-    Layers parts = new Layers(weights);
+  public long parameterCount() {
+    long d = hiddenSize;
+    long embeddings = (vocabularySize + (long) maxPositions + typeVocabularySize + 2) * d;
+    return embeddings + layers * (productWeights() + 4 * d) + classes * (d + 1);
+  }
+
+  /** Returns the number of weights and biases of a layer's products. */
+  private long productWeights() {
+    long d = hiddenSize;
+    return 4 * d * (d + 1) + intermediateSize * (d + 1) + d * (intermediateSize + 1L);
+  }
+
+  /**
+   * Adds up what libtorch's operators keep: of a layer, per token, what the three projections read,
+   * queries, keys and values, the context, and around each of both residual sums a product, its
+   * dropout and the sum; the two of the intermediate layer; and of each head, per pair of tokens,
+   * the probabilities, their dropout and the product of both. Without dropout attention is fused
+   * and keeps no pairs.
+   */
+  @Override
+  public long activationBytes(int rows, int tokens, Computation computation) {
+    boolean reduced = computation.training() == Precision.BFLOAT16;
+    boolean dropped = dropout > 0;
+    long product = reduced ? 2 : Float.BYTES;
+    long all = (long) rows * tokens;
+    long pairs = dropped ? all * tokens * heads * Float.BYTES : 0;
+    long attention = dropped ? 3L * Float.BYTES : 4 * product;
+    long perToken = product + attention + product + product + 2L * Float.BYTES;
+    perToken += dropped ? 4 * product : 0;
+    long layer = all * (hiddenSize * perToken + 2 * product * intermediateSize) + 3 * pairs;
+    layer += reduced ? 2 * productWeights() : 0;
+    long state = all * hiddenSize * Float.BYTES;
+    // on the way back: two gradients of the widest arrays
+    long transients = 2 * Math.max(all * intermediateSize * product, pairs) + 4 * state;
+    long embeddings = 4 * state + (long) vocabularySize * hiddenSize * Float.BYTES;
+    return computation.activationCheckpointing()
+        ? layers * state + layer + transients + embeddings
+        : layers * layer + transients + embeddings;
+  }
+
+  @Override
+  public ScriptModule module(Map<String, HostTensor> weights, Computation computation) {
+    Layers parts = new Layers(weights, computation);
     ScriptModule.Builder stack = ScriptModule.builder("ModuleList");
     StringBuilder all = new StringBuilder();
     StringBuilder withRelations = new StringBuilder();
@@ -285,8 +331,56 @@ public record TransformerEncoder(
         .method(scored.formatted("outputs_with_attention", logits, scores, ""))
         .method(
             scored.formatted("outputs_with_attention_and_relations", logits, scores, relations()));
+    if (computation.activationCheckpointing()) {
+      addSegments(builder, logits);
+    }
     parts.requireAllUsed("TransformerEncoder");
     return builder.build();
+  }
+
+  private void addSegments(ScriptModule.Builder builder, String logits) {
+    builder
+        .method(
+            """
+            def embed(self, input_ids: Tensor) -> Tensor:
+              return self.embeddings.forward(input_ids)
+            """)
+        .method(
+            """
+            def finish(self, hidden: Tensor, attention_mask: Tensor) -> Dict[str, Tensor]:
+              embedding = self.pool(hidden, attention_mask)
+              return {%s"embedding": embedding}
+            """
+                .formatted(logits));
+    String related =
+        ", \"queries\": relations[0], \"keys\": relations[1], \"values\": relations[2]";
+    String scored = ", \"attention_scores\": attention[0]";
+    for (int i = 0; i < layers; i++) {
+      segment(builder, i, "", "forward(hidden, mask)", "");
+      segment(
+          builder,
+          i,
+          "_with_relations",
+          "forward_with_relations(hidden, mask, relations)",
+          related);
+      String both = "forward_with_scores(hidden, mask, relations, attention)";
+      segment(builder, i, "_with_attention", both, scored);
+      segment(builder, i, "_with_attention_and_relations", both, scored + related);
+    }
+  }
+
+  private static void segment(
+      ScriptModule.Builder builder, int index, String suffix, String call, String entries) {
+    builder.method(
+        """
+        def segment_%d%s(self, hidden: Tensor, attention_mask: Tensor) -> Dict[str, Tensor]:
+          relations = annotate(List[Tensor], [])
+          attention = annotate(List[Tensor], [])
+          mask = self.attention_bias(attention_mask)
+          output = getattr(self.encoder.layer, "%d").%s
+          return {"hidden_states": output%s}
+        """
+            .formatted(index, suffix, index, call, entries));
   }
 
   private String entries(String key, String list) {
@@ -353,11 +447,16 @@ public record TransformerEncoder(
   }
 
   private ScriptModule encoderLayer(Layers parts, String name) {
+    String input = parts.operand("hidden");
+    StringBuilder relations = new StringBuilder();
+    for (String each : new String[] {"query", "key", "value"}) {
+      relations.append("  relations.append(").append(parts.float32(each)).append(")\n");
+    }
     ScriptModule self =
         ScriptModule.builder("SelfAttention")
-            .module("query", parts.linear(name + "attention.self.query", hiddenSize, hiddenSize))
-            .module("key", parts.linear(name + "attention.self.key", hiddenSize, hiddenSize))
-            .module("value", parts.linear(name + "attention.self.value", hiddenSize, hiddenSize))
+            .module("query", parts.product(name + "attention.self.query", hiddenSize, hiddenSize))
+            .module("key", parts.product(name + "attention.self.key", hiddenSize, hiddenSize))
+            .module("value", parts.product(name + "attention.self.value", hiddenSize, hiddenSize))
             .constant("heads", heads)
             .constant("dropout", dropout)
             .method(
@@ -374,39 +473,42 @@ public record TransformerEncoder(
             .method(
                 """
                 def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
-                  query = self.split_heads(self.query.forward(hidden))
-                  key = self.split_heads(self.key.forward(hidden))
-                  value = self.split_heads(self.value.forward(hidden))
+                  input = %s
+                  query = self.split_heads(self.query.forward(input))
+                  key = self.split_heads(self.key.forward(input))
+                  value = self.split_heads(self.value.forward(input))
                   dropout = self.dropout if self.training else 0.
                   return self.merge_heads(torch.scaled_dot_product_attention(query, key, value, mask, dropout))
-                """)
+                """
+                    .formatted(input))
             .method(
                 """
                 def forward_with_relations(self, hidden: Tensor, mask: Tensor, relations: List[Tensor]) -> Tensor:
-                  query = self.split_heads(self.query.forward(hidden))
-                  key = self.split_heads(self.key.forward(hidden))
-                  value = self.split_heads(self.value.forward(hidden))
-                  relations.append(query)
-                  relations.append(key)
-                  relations.append(value)
-                  dropout = self.dropout if self.training else 0.
+                  input = %s
+                  query = self.split_heads(self.query.forward(input))
+                  key = self.split_heads(self.key.forward(input))
+                  value = self.split_heads(self.value.forward(input))
+                %s  dropout = self.dropout if self.training else 0.
                   return self.merge_heads(torch.scaled_dot_product_attention(query, key, value, mask, dropout))
-                """)
+                """
+                    .formatted(input, relations))
             .method(
                 """
                 def forward_with_scores(self, hidden: Tensor, mask: Tensor, relations: List[Tensor], attention: List[Tensor]) -> Tensor:
-                  query = self.split_heads(self.query.forward(hidden))
-                  key = self.split_heads(self.key.forward(hidden))
-                  value = self.split_heads(self.value.forward(hidden))
-                  relations.append(query)
-                  relations.append(key)
-                  relations.append(value)
-                  scores = torch.matmul(query, torch.transpose(key, -2, -1)) / torch.sqrt(torch.size(query, -1))
+                  input = %s
+                  query = self.split_heads(self.query.forward(input))
+                  key = self.split_heads(self.key.forward(input))
+                  value = self.split_heads(self.value.forward(input))
+                %s  scores = %s / torch.sqrt(torch.size(query, -1))
                   probabilities = torch.softmax(torch.masked_fill(scores, torch.logical_not(mask), -inf), -1)
                   probabilities = torch.dropout(probabilities, self.dropout, self.training)
                   attention.append(scores)
-                  return self.merge_heads(torch.matmul(probabilities, value))
-                """)
+                  return self.merge_heads(torch.matmul(torch.type_as(probabilities, value), value))
+                """
+                    .formatted(
+                        input,
+                        relations,
+                        parts.float32("torch.matmul(query, torch.transpose(key, -2, -1))")))
             .build();
     ScriptModule attention =
         ScriptModule.builder("Attention")
@@ -416,7 +518,7 @@ public record TransformerEncoder(
     ScriptModule intermediate =
         ScriptModule.builder("Intermediate")
             .module(
-                "dense", parts.linear(name + "intermediate.dense", intermediateSize, hiddenSize))
+                "dense", parts.product(name + "intermediate.dense", intermediateSize, hiddenSize))
             .method(
                 "def forward(self, hidden: Tensor) -> Tensor:\n  return "
                     + activation.of("self.dense.forward(hidden)")
@@ -455,7 +557,7 @@ public record TransformerEncoder(
 
   private ScriptModule output(Layers parts, String name, int in) {
     return ScriptModule.builder("Output")
-        .module("dense", parts.linear(name + ".dense", hiddenSize, in))
+        .module("dense", parts.product(name + ".dense", hiddenSize, in))
         .module("LayerNorm", parts.layerNorm(name + ".LayerNorm", hiddenSize, layerNormEpsilon))
         .constant("dropout", dropout)
         .method(

@@ -9,6 +9,7 @@ import io.distill.exception.DistillationException;
 import io.distill.model.Activation;
 import io.distill.model.BagOfEmbeddings;
 import io.distill.model.DeployableModel;
+import io.distill.model.ModelConfiguration;
 import io.distill.model.ScriptedModel;
 import io.distill.model.TransformerEncoder;
 import io.distill.provenance.spi.PartDescription;
@@ -77,24 +78,33 @@ public final class BagOfEmbeddingsStudent implements Student, RecipePart {
   @Override
   public DeployableModel open(StudentSetup setup) {
     Tokenizer tokenizer = setup.tokenizer(this.tokenizer, recipe.vocabularyFromData);
-    BagOfEmbeddings configuration =
-        new BagOfEmbeddings(
-            tokenizer.vocabularySize(),
-            recipe.embeddingSize,
-            recipe.hiddenSize,
-            recipe.activation,
-            recipe.wordDropout,
-            recipe.dropout,
-            setup.classes());
+    BagOfEmbeddings configuration = shape(setup, tokenizer);
     Map<String, HostTensor> weights =
         new LinkedHashMap<>(configuration.initialWeights(setup.seed()));
     if (recipe.embeddingsFromTeacher) {
       weights.put(BagOfEmbeddings.EMBEDDINGS, projectedEmbeddings(setup, tokenizer));
     }
     return new DeployableModel(
-        ScriptedModel.open(configuration, weights, setup.device(), true),
+        ScriptedModel.open(configuration, weights, setup.device(), true, setup.computation()),
         tokenizer,
         setup.classNames());
+  }
+
+  @Override
+  public Optional<ModelConfiguration> configuration(StudentSetup setup) {
+    // a vocabulary that is trimmed to the data is smaller; to know it would take as long as a pass
+    return Optional.of(shape(setup, setup.tokenizer(this.tokenizer, false)));
+  }
+
+  private BagOfEmbeddings shape(StudentSetup setup, Tokenizer tokenizer) {
+    return new BagOfEmbeddings(
+        tokenizer.vocabularySize(),
+        recipe.embeddingSize,
+        recipe.hiddenSize,
+        recipe.activation,
+        recipe.wordDropout,
+        recipe.dropout,
+        setup.classes());
   }
 
   private HostTensor projectedEmbeddings(StudentSetup setup, Tokenizer tokenizer) {

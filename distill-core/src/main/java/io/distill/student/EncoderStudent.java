@@ -10,6 +10,7 @@ import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
 import io.distill.model.Activation;
 import io.distill.model.DeployableModel;
+import io.distill.model.ModelConfiguration;
 import io.distill.model.Pooling;
 import io.distill.model.ScriptedModel;
 import io.distill.model.TransformerEncoder;
@@ -90,23 +91,32 @@ public final class EncoderStudent implements Student, RecipePart {
   @Override
   public DeployableModel open(StudentSetup setup) {
     Tokenizer tokenizer = setup.tokenizer(this.tokenizer, recipe.vocabularyFromData);
+    TransformerEncoder configuration = shape(setup, tokenizer);
+    Map<String, HostTensor> weights =
+        recipe.teacherLayers == null
+            ? configuration.initialWeights(setup.seed())
+            : teacherWeights(setup, teacher(setup), tokenizer, configuration);
+    return new DeployableModel(
+        ScriptedModel.open(configuration, weights, setup.device(), true, setup.computation()),
+        tokenizer.withMaxLength(configuration.maxPositions()),
+        setup.classNames());
+  }
+
+  @Override
+  public Optional<ModelConfiguration> configuration(StudentSetup setup) {
+    // a vocabulary that is trimmed to the data is smaller; to know it would take as long as a pass
+    return Optional.of(shape(setup, setup.tokenizer(this.tokenizer, false)));
+  }
+
+  private TransformerEncoder shape(StudentSetup setup, Tokenizer tokenizer) {
     int maxPositions =
         Math.min(recipe.maxLength.orElse(tokenizer.maxLength()), tokenizer.maxLength());
-    Map<String, HostTensor> weights;
-    TransformerEncoder configuration;
     if (recipe.teacherLayers == null) {
-      configuration = fresh(setup, tokenizer, maxPositions);
-      weights = configuration.initialWeights(setup.seed());
-    } else {
-      StudentSetup.TeacherModel<TransformerEncoder> teacher = teacher(setup);
-      maxPositions = Math.min(maxPositions, teacher.configuration().maxPositions());
-      configuration = fromTeacher(setup, teacher.configuration(), tokenizer, maxPositions);
-      weights = teacherWeights(setup, teacher, tokenizer, configuration);
+      return fresh(setup, tokenizer, maxPositions);
     }
-    return new DeployableModel(
-        ScriptedModel.open(configuration, weights, setup.device(), true),
-        tokenizer.withMaxLength(maxPositions),
-        setup.classNames());
+    TransformerEncoder teacher =
+        setup.teacherConfiguration(TransformerEncoder.class).orElseThrow(() -> noTeacher(setup));
+    return fromTeacher(setup, teacher, tokenizer, Math.min(maxPositions, teacher.maxPositions()));
   }
 
   private TransformerEncoder fresh(StudentSetup setup, Tokenizer tokenizer, int maxPositions) {
@@ -128,15 +138,14 @@ public final class EncoderStudent implements Student, RecipePart {
   }
 
   private static StudentSetup.TeacherModel<TransformerEncoder> teacher(StudentSetup setup) {
-    return setup
-        .teacherModel(TransformerEncoder.class)
-        .orElseThrow(
-            () ->
-                new DistillationException(
-                    "teacherLayers must have a teacher that is an encoder of this library but the"
-                        + " teacher is "
-                        + setup.teacher().getClass().getSimpleName()
-                        + "; start afresh with layers(...) for this teacher"));
+    return setup.teacherModel(TransformerEncoder.class).orElseThrow(() -> noTeacher(setup));
+  }
+
+  private static DistillationException noTeacher(StudentSetup setup) {
+    return new DistillationException(
+        "teacherLayers must have a teacher that is an encoder of this library but the teacher is "
+            + setup.teacher().getClass().getSimpleName()
+            + "; start afresh with layers(...) for this teacher");
   }
 
   private TransformerEncoder fromTeacher(

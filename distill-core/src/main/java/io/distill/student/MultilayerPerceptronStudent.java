@@ -9,6 +9,7 @@ import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import io.distill.internal.NativeEngine;
 import io.distill.model.Activation;
 import io.distill.model.DeployableModel;
+import io.distill.model.ModelConfiguration;
 import io.distill.model.MultilayerPerceptron;
 import io.distill.model.ScriptedModel;
 import io.distill.provenance.spi.PartDescription;
@@ -56,19 +57,31 @@ public final class MultilayerPerceptronStudent implements Student, RecipePart {
 
   @Override
   public DeployableModel open(StudentSetup setup) {
+    MultilayerPerceptron configuration = shape(setup);
+    return new DeployableModel(
+        ScriptedModel.open(
+            configuration,
+            configuration.initialWeights(setup.seed()),
+            setup.device(),
+            true,
+            setup.computation()),
+        null,
+        setup.classNames());
+  }
+
+  @Override
+  public Optional<ModelConfiguration> configuration(StudentSetup setup) {
+    return Optional.of(shape(setup));
+  }
+
+  private MultilayerPerceptron shape(StudentSetup setup) {
     int inputSize;
     try (NDManager manager = NativeEngine.newManager(setup.device())) {
       NDArray row = setup.dataset().inputs(null).batch(manager, new int[] {0}).inputs().get(0);
       inputSize = Math.toIntExact(row.size());
     }
-    MultilayerPerceptron configuration =
-        new MultilayerPerceptron(
-            inputSize, recipe.hiddenSizes, recipe.activation, recipe.dropout, setup.classes());
-    return new DeployableModel(
-        ScriptedModel.open(
-            configuration, configuration.initialWeights(setup.seed()), setup.device(), true),
-        null,
-        setup.classNames());
+    return new MultilayerPerceptron(
+        inputSize, recipe.hiddenSizes, recipe.activation, recipe.dropout, setup.classes());
   }
 
   @Override

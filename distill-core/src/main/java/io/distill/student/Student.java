@@ -3,15 +3,20 @@ package io.distill.student;
 import static java.util.Objects.requireNonNull;
 
 import ai.djl.Model;
+import ai.djl.nn.Parameter;
+import ai.djl.util.Pair;
 import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
 import io.distill.model.BlockModel;
 import io.distill.model.BlockTaps;
 import io.distill.model.DeployableModel;
+import io.distill.model.Footprint;
+import io.distill.model.ModelConfiguration;
 import io.distill.model.SignalReader;
 import io.distill.provenance.spi.RecipePart;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,6 +37,31 @@ public interface Student {
    * @throws DistillationException if the model cannot be opened for this run
    */
   DeployableModel open(StudentSetup setup);
+
+  /**
+   * Tells what {@link #open} would build, without building it, so that its memory can be estimated.
+   *
+   * @param setup what the run is about
+   * @return the configuration of a model of this library, with no fewer word pieces than it will
+   *     have; empty if the model is another one or cannot be told before, which is the default
+   * @throws DistillationException if the model cannot be opened for this run
+   */
+  default Optional<ModelConfiguration> configuration(StudentSetup setup) {
+    return Optional.empty();
+  }
+
+  /**
+   * Returns the memory that the student's weights take, without loading them.
+   *
+   * @param setup what the run is about
+   * @return the footprint; by default that of the {@link #configuration}, none if there is none
+   * @throws DistillationException if the model cannot be opened for this run
+   */
+  default Footprint footprint(StudentSetup setup) {
+    return configuration(setup)
+        .map(shape -> Footprint.pending(Float.BYTES * shape.parameterCount()))
+        .orElseGet(Footprint::none);
+  }
 
   /**
    * Starts a transformer encoder of the BERT family.
@@ -151,6 +181,15 @@ public interface Student {
     public DjlStudent {
       requireNonNull(model, "model");
       requireNonNull(taps, "taps");
+    }
+
+    @Override
+    public Footprint footprint(StudentSetup setup) {
+      long elements = 0;
+      for (Pair<String, Parameter> each : model.getBlock().getParameters()) {
+        elements += each.getValue().getArray().size();
+      }
+      return Footprint.loaded(Float.BYTES * elements);
     }
 
     @Override

@@ -8,6 +8,7 @@ import io.distill.data.DistillationDataset;
 import io.distill.data.TextDataset;
 import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
+import io.distill.model.Computation;
 import io.distill.model.ModelConfiguration;
 import io.distill.model.ScriptedModel;
 import io.distill.teacher.ModelTeacher;
@@ -25,6 +26,7 @@ import org.jspecify.annotations.Nullable;
  * @param classNames the names of the classes; empty if unknown
  * @param seed the run's seed
  * @param device where the student shall live
+ * @param computation how it shall compute; a student that cannot is refused before the run
  */
 public record StudentSetup(
     DistillationDataset dataset,
@@ -32,7 +34,8 @@ public record StudentSetup(
     int classes,
     List<String> classNames,
     long seed,
-    Device device) {
+    Device device,
+    Computation computation) {
 
   /**
    * Copies the list.
@@ -43,6 +46,7 @@ public record StudentSetup(
    * @param classNames the names of the classes; empty if unknown
    * @param seed the run's seed
    * @param device where the student shall live
+   * @param computation how it shall compute
    */
   public StudentSetup {
     requireNonNull(dataset, "dataset");
@@ -50,6 +54,27 @@ public record StudentSetup(
     checkArgument(classes >= 0, "classes must be at least 0 but was %s", classes);
     classNames = List.copyOf(classNames);
     requireNonNull(device, "device");
+    requireNonNull(computation, "computation");
+  }
+
+  /**
+   * Describes a run that computes in float32 and keeps all activations.
+   *
+   * @param dataset the training data
+   * @param teacher the teacher; a student may take its tokenizer and some of its weights
+   * @param classes the number of classes; 0 if neither data nor teacher has any
+   * @param classNames the names of the classes; empty if unknown
+   * @param seed the run's seed
+   * @param device where the student shall live
+   */
+  public StudentSetup(
+      DistillationDataset dataset,
+      Teacher teacher,
+      int classes,
+      List<String> classNames,
+      long seed,
+      Device device) {
+    this(dataset, teacher, classes, classNames, seed, device, Computation.standard());
   }
 
   /** Returns the student's tokenizer: its own, else the teacher's; trimmed to the data if asked. */
@@ -70,6 +95,13 @@ public record StudentSetup(
         "data set must be a TextDataset to trim a vocabulary to it but was "
             + dataset.getClass().getSimpleName()
             + "; call vocabularyFromData(false)");
+  }
+
+  /** Returns the shape of the teacher's model if it is of this library, without loading it. */
+  <C extends ModelConfiguration> Optional<C> teacherConfiguration(Class<C> type) {
+    return teacher instanceof ModelTeacher local
+        ? local.configuration().filter(type::isInstance).map(type::cast)
+        : Optional.empty();
   }
 
   /** Returns the teacher's model if it is of this library and has such a configuration. */

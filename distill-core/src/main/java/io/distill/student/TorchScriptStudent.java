@@ -3,11 +3,15 @@ package io.distill.student;
 import static java.util.Objects.requireNonNull;
 
 import io.distill.data.Tokenizer;
+import io.distill.exception.DistillationException;
 import io.distill.internal.NativeEngine;
 import io.distill.model.DeployableModel;
+import io.distill.model.Footprint;
 import io.distill.model.SignalReader;
 import io.distill.model.TorchScriptModel;
 import io.distill.provenance.spi.RecipePart;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
@@ -18,6 +22,16 @@ record TorchScriptStudent(Path file, SignalReader reader, @Nullable Tokenizer to
   TorchScriptStudent {
     requireNonNull(file, "file");
     requireNonNull(reader, "reader");
+  }
+
+  @Override
+  public Footprint footprint(StudentSetup setup) {
+    try {
+      return new Footprint(0, Files.size(file), 0);
+    } catch (IOException e) {
+      throw new DistillationException(
+          "TorchScript file must exist but " + file + " does not; check the path", e);
+    }
   }
 
   @Override

@@ -9,7 +9,9 @@ import io.distill.internal.NativeEngine;
 import io.distill.model.BlockModel;
 import io.distill.model.BlockTaps;
 import io.distill.model.DeployableModel;
+import io.distill.model.Footprint;
 import io.distill.model.Pooling;
+import io.distill.model.SavedModel;
 import io.distill.model.ScriptedModel;
 import io.distill.model.SignalReader;
 import io.distill.model.TorchScriptModel;
@@ -22,6 +24,7 @@ import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import io.distill.torchscript.HostTensor;
 import java.io.InputStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -143,6 +146,17 @@ public interface Teacher extends AutoCloseable {
   }
 
   /**
+   * Returns the memory that the teacher's weights take, without loading them: a run that cannot fit
+   * is refused before anything is loaded. A teacher of several models adds up theirs.
+   *
+   * @return the footprint; none for a teacher that is elsewhere or cannot tell, which is the
+   *     default
+   */
+  default Footprint footprint() {
+    return Footprint.none();
+  }
+
+  /**
    * Is told of a run that will ask this teacher, once all other checks have passed and before the
    * first question of the run itself.
    *
@@ -190,10 +204,36 @@ public interface Teacher extends AutoCloseable {
    * @throws DistillationException if a file is missing or damaged
    */
   static ModelTeacher load(Path directory) {
-    Path name = directory.toAbsolutePath().normalize().getFileName();
-    Terms terms = TermsDeclaration.in(directory).orElseGet(Terms::undeclared);
     return new ModelTeacher(DeployableModel.load(directory), true)
-        .declaring(name == null ? "model" : name.toString(), terms);
+        .declaring(name(directory), terms(directory));
+  }
+
+  private static String name(Path directory) {
+    Path name = directory.toAbsolutePath().normalize().getFileName();
+    return name == null ? "model" : name.toString();
+  }
+
+  private static Terms terms(Path directory) {
+    return TermsDeclaration.in(directory).orElseGet(Terms::undeclared);
+  }
+
+  /**
+   * Uses a directory that {@link DeployableModel#save} wrote, and loads the model when it is first
+   * asked something. What is small is read at once, so a run knows tokenizer, classes and size
+   * before, and refuses what does not fit into memory without loading it.
+   *
+   * @param directory the directory
+   * @return the teacher; close it
+   * @throws DistillationException if a file is missing, or a small one damaged; a damaged model
+   *     file is only noticed when it is loaded
+   */
+  static ModelTeacher lazy(Path directory) {
+    Path provenance = directory.resolve(Provenance.FILE);
+    return new ModelTeacher(
+        SavedModel.of(directory),
+        name(directory),
+        terms(directory),
+        Files.exists(provenance) ? List.of(Provenance.read(provenance)) : List.of());
   }
 
   /**

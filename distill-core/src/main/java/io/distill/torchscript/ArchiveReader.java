@@ -47,13 +47,26 @@ final class ArchiveReader {
   }
 
   static TorchScriptArchive read(Path file) {
+    return read(file, reader -> new TorchScriptArchive(reader.module(), reader.extras()));
+  }
+
+  /** Reads the texts that stand beside the module, and no tensor. */
+  static Map<String, String> readExtras(Path file) {
+    return read(file, ArchiveReader::extras);
+  }
+
+  /** Reads a part of an archive. */
+  private interface Part<T> {
+    T of(ArchiveReader reader) throws IOException;
+  }
+
+  private static <T> T read(Path file, Part<T> part) {
     if (!Files.isRegularFile(file)) {
       throw new DistillationException(
           "TorchScript file must exist but " + file + " does not; check the path");
     }
     try (ZipDirectory zip = ZipDirectory.open(file)) {
-      ArchiveReader reader = new ArchiveReader(zip);
-      return new TorchScriptArchive(reader.module(), reader.extras());
+      return part.of(new ArchiveReader(zip));
     } catch (IOException | RuntimeException e) {
       throw new DistillationException(
           "TorchScript file "

@@ -75,4 +75,15 @@ public record TorchScriptArchive(ScriptModule module, Map<String, String> extras
   public static TorchScriptArchive read(Path file) {
     return ArchiveReader.read(file);
   }
+
+  /**
+   * Reads the texts of an archive that stand beside the module, and no tensor.
+   *
+   * @param file the file
+   * @return texts by name
+   * @throws DistillationException if the file is missing, damaged, or of another origin
+   */
+  public static Map<String, String> readExtras(Path file) {
+    return ArchiveReader.readExtras(file);
+  }
 }

@@ -1,5 +1,6 @@
 package io.distill.faults;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_16;
 import static java.nio.charset.StandardCharsets.UTF_16LE;
 import static java.nio.charset.StandardCharsets.UTF_8;
@@ -8,6 +9,7 @@ import com.google.common.hash.Hashing;
 import io.distill.data.TextDataset;
 import io.distill.data.TextFileReader;
 import io.distill.data.Tokenizer;
+import io.distill.provenance.TermsTable;
 import io.distill.training.TinyRuns;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -101,6 +103,7 @@ final class DataFaults {
   /** What can be wrong with any text. */
   private static void texts(Faults faults, String whole) {
     faults.either("nothing wrong at all", whole);
+    faults.refused("nothing in it", "");
     faults.either("a byte order mark", "\uFEFF" + whole);
     faults.either("line ends of Windows", whole.replace("\n", "\r\n"));
     faults.refused("UTF-16 with a byte order mark", whole.getBytes(UTF_16));
@@ -204,6 +207,27 @@ final class DataFaults {
   private static String start(String text) {
     String line = text.replace("\n", "|");
     return line.length() <= 120 ? line : line.substring(0, 120) + "... of " + line.length();
+  }
+
+  /** The table of licences and services that a user adds. */
+  static List<Fault> terms() {
+    Faults faults =
+        new Faults(
+            "terms table", "terms.tsv", path -> TermsTable.read(path).rows().size() + " rows");
+    String row =
+        "own-1\town\tOwn terms\tSERVICE\tNO\tSection 2\thttps://example.org\t2024-01-31\tREAD\n";
+    faults.either("nothing wrong at all", row);
+    faults.common(("# table\n" + row).getBytes(UTF_8), 20, false, false);
+    faults.refused("a column less", row.replace("\tREAD", ""));
+    faults.refused("a column more", row.replace("READ", "READ\tmore"));
+    faults.refused("a name twice", row + row);
+    faults.refused("an unknown kind", row.replace("SERVICE", "EVIL"));
+    faults.refused("an unknown permission", row.replace("NO", "PERHAPS"));
+    faults.refused("an impossible date", row.replace("01-31", "02-31"));
+    faults.refused("bytes that are no UTF-8", (row + "\u00e9").getBytes(ISO_8859_1));
+    faults.refused("two mebibytes", "#".repeat(2 << 20));
+    faults.refused("100,000 columns", "x\t".repeat(100_000));
+    return faults.all();
   }
 
   // ---- tokenizers ---------------------------------------------------------------------------

@@ -52,6 +52,7 @@ class FaultInjectionTest {
     here.addAll(DataFaults.tokenizers());
     here.addAll(ModelFaults.onnx());
     here.addAll(ModelFaults.safetensors());
+    here.addAll(DataFaults.terms());
     for (Fault fault : here) {
       put(fault);
       outcomes.put(fault.toString(), FaultRunner.run(fault, false));

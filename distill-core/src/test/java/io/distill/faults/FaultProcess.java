@@ -28,7 +28,8 @@ final class FaultProcess {
           "tokenizer", DataFaults::nativeTokenizers,
           "student", ModelFaults::directories,
           "blocks", ModelFaults::blocks,
-          "checkpoint", ModelFaults::checkpoints);
+          "checkpoint", ModelFaults::checkpoints,
+          "provenance", ModelFaults::provenance);
 
   private FaultProcess() {}
 

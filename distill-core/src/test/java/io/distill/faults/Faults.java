@@ -64,7 +64,7 @@ final class Faults {
 
   /** What can happen to any file: cut off, flipped, overwritten, not there, something else. */
   void common(byte[] whole, int headerBytes, boolean flipsAreSeen, boolean cutsAreSeen) {
-    add("empty", new byte[0], false);
+    add("empty", new byte[0], !cutsAreSeen);
     add("one byte", Arrays.copyOf(whole, 1), !cutsAreSeen);
     add("header only", Arrays.copyOf(whole, Math.min(headerBytes, whole.length - 1)), !cutsAreSeen);
     add("without the last byte", Arrays.copyOf(whole, whole.length - 1), !cutsAreSeen);

@@ -31,6 +31,7 @@ import io.distill.model.ScriptedModel;
 import io.distill.model.SignalReader;
 import io.distill.onnx.OnnxEncoderWeights;
 import io.distill.onnx.TinyEncoder;
+import io.distill.provenance.Provenance;
 import io.distill.torchscript.HostTensor;
 import io.distill.torchscript.TorchScriptArchive;
 import io.distill.training.ResumableRun;
@@ -48,6 +49,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
 
 /** Saved students, DJL blocks, ONNX encoders, safetensors and checkpoints. */
 final class ModelFaults {
@@ -306,7 +308,8 @@ final class ModelFaults {
   }
 
   /** A student whose archive says one thing and whose weights may say another. */
-  private static Fault.Making student(Path whole, String json, Map<String, HostTensor> weights) {
+  private static Fault.Making student(
+      Path whole, @Nullable String json, Map<String, HostTensor> weights) {
     return changed(
         whole,
         copy -> {
@@ -373,7 +376,7 @@ final class ModelFaults {
       int at = new String(whole, java.nio.charset.StandardCharsets.ISO_8859_1).indexOf(part);
       byte[] hostile = whole.clone();
       hostile[at] ^= 1;
-      faults.either("no " + part, hostile);
+      faults.add("no " + part, part.equals("FLOAT32"), Fault.file("blocks-0000.params", hostile));
       if (at >= 2) {
         byte[] longer = whole.clone();
         ByteBuffer.wrap(longer).putShort(at - 2, (short) 0xffff);
@@ -1010,6 +1013,76 @@ final class ModelFaults {
     }
     faults.refused("a file more", spoiled(whole, name + "/more.bin", new byte[3]));
     return faults.all();
+  }
+
+  /** What a saved student tells about its origin. */
+  static List<Fault> provenance() {
+    Faults faults =
+        new Faults(
+            "provenance",
+            "provenance.json",
+            path -> {
+              Provenance read = Provenance.read(path);
+              return read.modelCard().length() + " characters of a card, " + read.lineage().size();
+            });
+    Path whole =
+        saved(
+            directory -> {
+              try (DistillationResult result = ResumableRun.recipe(VALIDATION, 1, 5).fit(TEXTS)) {
+                result.student().save(directory);
+              }
+            });
+    String json = text(whole.resolve("provenance.json"));
+    faults.either("nothing wrong at all", json);
+    faults.common(json.strip().getBytes(UTF_8), 64, false, true);
+    for (String text : DataFaults.jsonFaults("\"format\"")) {
+      faults.refused(
+          "the text " + text.substring(0, Math.min(30, text.length())) + " of " + text.length(),
+          text);
+    }
+    for (String version : List.of("0", "2", "-1", "1.5", "4294967297", "\"1\"", "null", "1e999")) {
+      faults.refused("version " + version, json.replaceFirst("(\"version\": )1", "$1" + version));
+    }
+    for (String member : List.of("recipe", "teacher", "data", "student", "environment", "run")) {
+      for (String value : List.of("null", "7", "[]", "{}", "\"x\"")) {
+        faults.add(
+            member + " is " + value,
+            // a recipe is any object; it is understood when it is to be run again
+            member.equals("recipe") && value.equals("{}"),
+            Fault.file("provenance.json", with(json, member, value)));
+      }
+      faults.refused("no " + member, with(json, member, null));
+    }
+    String nested = json;
+    for (int i = 0; i < 30; i++) {
+      nested = new String(with(json, "lineage", "[" + nested + "]"), UTF_8);
+    }
+    faults.refused("30 generations", nested);
+    faults.refused("an unknown member", with(json, "evil", "1"));
+    for (String count : List.of("-1", "4294967297", "1e999999999", "0.5")) {
+      faults.refused(count + " omitted ancestors", with(json, "omittedAncestors", count));
+    }
+    faults.refused("300 MB", directory -> sparse(directory.resolve("provenance.json")));
+    return faults.all();
+  }
+
+  private static Path sparse(Path file) throws IOException {
+    try (var open = new java.io.RandomAccessFile(file.toFile(), "rw")) {
+      open.setLength(300L << 20);
+    }
+    return file;
+  }
+
+  /** Puts another value for a member, as text, into an object; null takes it away. */
+  private static byte[] with(String json, String member, @Nullable String value) {
+    com.google.gson.JsonObject object =
+        com.google.gson.JsonParser.parseString(json).getAsJsonObject();
+    object.remove(member);
+    String rest = object.toString();
+    return (value == null
+            ? rest
+            : rest.substring(0, rest.length() - 1) + ",\"" + member + "\":" + value + "}")
+        .getBytes(UTF_8);
   }
 
   private static Fault.Making listed(Path whole, String name, String file, byte[] content) {

@@ -227,6 +227,17 @@ final class TorchScriptFaults {
       overlapping.entries.add(again);
     }
     faults.refused("1000 entries at one place", overlapping.bytes());
+    RawZip inside = zip();
+    RawZip.Entry whole = inside.entry("/extra/note");
+    RawZip alone = new RawZip().plus("archive/extra/inside", whole.data);
+    byte[] local =
+        Arrays.copyOf(alone.bytes(), 30 + alone.entries.get(0).name.length() + whole.data.length);
+    whole.data = local;
+    RawZip.Entry same = alone.entries.get(0);
+    same.listedOnly = true;
+    same.start = start(inside, "/extra/note") + 30 + whole.name.length();
+    inside.entries.add(same);
+    faults.refused("an entry that is a part of another one", inside.bytes());
     faults.refused(
         "an entry inside of another one", zip().with("/data/1", e -> e.start = 0L).bytes());
     faults.refused(

@@ -57,6 +57,36 @@ class ModelConfigurationTest {
 
   @ParameterizedTest
   @MethodSource("configurations")
+  void parameterCount_isKnownWithoutParameters(ModelConfiguration configuration) {
+    assertThat(configuration.parameterCount())
+        .isEqualTo(
+            configuration.initialWeights(1).values().stream()
+                .mapToLong(tensor -> tensor.shape().size())
+                .sum());
+  }
+
+  @Test
+  void activationBytes_growAsTheyShould() {
+    Computation plain = Computation.standard();
+    Computation checkpointed = plain.withActivationCheckpointing(true);
+    Computation mixed = plain.withTraining(Precision.BFLOAT16);
+    for (ModelConfiguration each : configurations()) {
+      assertThat(each.activationBytes(1, 1, plain)).isPositive();
+      assertThat(each.activationBytes(64, 8, plain))
+          .isGreaterThan(each.activationBytes(32, 8, plain));
+    }
+    TransformerEncoder encoder =
+        new TransformerEncoder(
+            1000, 512, 1, 384, 6, 6, 1536, Activation.GELU, 1e-12, 0.1, Pooling.MEAN, true, 4);
+    long all = encoder.activationBytes(32, 128, plain);
+    assertThat(encoder.activationBytes(32, 128, checkpointed)).isLessThan(all / 2);
+    assertThat(encoder.activationBytes(32, 128, mixed)).isBetween(all / 2, all * 9 / 10);
+    // pairs of tokens weigh more and more
+    assertThat(encoder.activationBytes(8, 512, plain)).isGreaterThan(3 * all / 2);
+  }
+
+  @ParameterizedTest
+  @MethodSource("configurations")
   void module_everyMethod_runs(ModelConfiguration configuration) {
     try (LoadedModule module =
             LoadedModule.load(

@@ -7,6 +7,7 @@ import io.distill.DistillationResult;
 import io.distill.Distiller;
 import io.distill.data.TextDataset;
 import io.distill.loss.DistillationLoss;
+import io.distill.model.Precision;
 import io.distill.student.Student;
 import io.distill.teacher.Teacher;
 import java.util.ArrayList;
@@ -72,6 +73,18 @@ class DeterminismTest {
     assertSame(first, second);
     first.forEach(
         (name, values) -> assertThat(Arrays.equals(values, other.get(name))).as(name).isFalse());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"bag", "encoder"})
+  void oneSeed_givesTheSameWeights_inBfloat16Too(String kind) {
+    Map<String, float[]> exact = TinyRuns.train(recipe(student(kind), 5), TEXTS);
+    Map<String, float[]> first =
+        TinyRuns.train(recipe(student(kind), 5).precision(Precision.BFLOAT16), TEXTS);
+    Map<String, float[]> second =
+        TinyRuns.train(recipe(student(kind), 5).precision(Precision.BFLOAT16), TEXTS);
+    assertSame(first, second);
+    assertThat(same(exact, first)).isFalse();
   }
 
   @Test

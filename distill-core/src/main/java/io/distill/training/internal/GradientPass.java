@@ -19,6 +19,7 @@ import io.distill.loss.LossState;
 import io.distill.loss.LossTerm;
 import io.distill.loss.RowTemperature;
 import io.distill.model.SignalModel;
+import io.distill.model.TrainingPass;
 import io.distill.schedule.Progress;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
@@ -123,6 +124,7 @@ final class GradientPass {
     private final Map<String, Double> weights;
     private final NDManager step;
     private final NDManager afterStep;
+    private @Nullable TrainingPass pass;
 
     MicroBatch(
         int[] rows,
@@ -153,8 +155,10 @@ final class GradientPass {
       Map<String, NDArray> weighted = new LinkedHashMap<>();
       double loss = 0;
       synchronized (RANDOM_STATE) {
-        JniUtils.setSeed(stepSeed(progress.step(), index));
-        Signals student = model.forward(batch.inputs(), recipe.requiresOfStudent(), true);
+        long seed = stepSeed(progress.step(), index);
+        JniUtils.setSeed(seed);
+        pass = model.trainingPass(batch.inputs(), recipe.requiresOfStudent(), seed);
+        Signals student = pass.signals();
         LossContext context = context(batch, student, teacher);
         for (LossTerm term : terms) {
           NDArray value = compute(term, context);
@@ -211,6 +215,9 @@ final class GradientPass {
             (PtNDArray) step.full(value.getShape(), (float) gradient, DataType.FLOAT32),
             keepGraph,
             false);
+        synchronized (RANDOM_STATE) {
+          requireNonNull(pass).backward();
+        }
       } catch (EngineException e) {
         throw new DistillationException(
             "loss must lead back to the student's parameters but the backward pass failed at"

@@ -22,6 +22,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -57,6 +58,23 @@ final class LossParameters {
     /** Returns the exceptions behind the problems. */
     List<DistillationException> causes() {
       return causes;
+    }
+
+    /** Returns the bytes of what is learned. */
+    long learnedBytes() {
+      return bytes(each -> each.learned);
+    }
+
+    /** Returns the bytes of what is kept and not learned. */
+    long keptBytes() {
+      return bytes(each -> each.kept);
+    }
+
+    private long bytes(Function<Declarations, Map<String, HostTensor>> part) {
+      return byOwner.values().stream()
+          .flatMap(each -> part.apply(each).values().stream())
+          .mapToLong(tensor -> tensor.bytes().remaining())
+          .sum();
     }
 
     /** Makes the arrays. */

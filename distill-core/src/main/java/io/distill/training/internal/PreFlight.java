@@ -11,6 +11,7 @@ import io.distill.internal.NativeEngine;
 import io.distill.loss.DistillationLoss;
 import io.distill.model.BagOfEmbeddings;
 import io.distill.model.BlockModel;
+import io.distill.model.Computation;
 import io.distill.model.DeployableModel;
 import io.distill.model.ModelConfiguration;
 import io.distill.model.SignalModel;
@@ -108,7 +109,8 @@ final class PreFlight {
             classes(teacherWidths).orElse(0),
             classNames(),
             recipe.seed(),
-            recipe.device());
+            recipe.device(),
+            recipe.computation());
     DeployableModel student = attempt(() -> recipe.student().open(setup));
     if (student == null && before > 0) {
       // most likely it follows from the problems before
@@ -136,6 +138,7 @@ final class PreFlight {
           "student must have trainable parameters but has none; load it with trainParam=true, or"
               + " unfreeze its parameters");
     }
+    checkComputation(student.model());
     BatchSource studentInputs = attempt(() -> inputs("student", student.tokenizer().orElse(null)));
     if (studentInputs == null) {
       throw failure();
@@ -174,8 +177,36 @@ final class PreFlight {
     if (!problems.isEmpty()) {
       throw failure();
     }
+    MemoryCheck.of(recipe, dataset)
+        .beforeTraining(
+            student.model(),
+            studentInputs,
+            studentWidths,
+            teacherWidths,
+            studentLogitsAreRows,
+            declared);
     return new Cleared(
         student, studentInputs, teacherInputs, tokenLabels, studentLogitsAreRows, declared);
+  }
+
+  private void checkComputation(SignalModel model) {
+    Computation asked = recipe.computation();
+    if (model.computation().training() != asked.training()) {
+      problems.add(
+          "precision must be "
+              + model.computation().training()
+              + " for a student that is no model of this library, as this one computes as it was"
+              + " built, but was "
+              + asked.training()
+              + "; leave precision(...) out, or use Student.encoder(), bagOfEmbeddings(),"
+              + " multilayerPerceptron() or load(...)");
+    }
+    if (asked.activationCheckpointing() && !model.computation().activationCheckpointing()) {
+      problems.add(
+          "activationCheckpointing must be false for a student that is no transformer of this"
+              + " library, as only those run layer by layer, but was true; leave it out, or make"
+              + " batches smaller and use gradientAccumulation(...) to save memory");
+    }
   }
 
   private static String term(List<String> names) {

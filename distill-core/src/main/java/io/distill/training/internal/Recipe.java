@@ -7,6 +7,8 @@ import io.distill.loss.DistillationLoss;
 import io.distill.loss.LossTerm;
 import io.distill.loss.RowTemperature;
 import io.distill.mapping.LayerMapping;
+import io.distill.model.Computation;
+import io.distill.model.Precision;
 import io.distill.schedule.LearningRateSchedule;
 import io.distill.schedule.TemperatureSchedule;
 import io.distill.signal.SignalKind;
@@ -29,6 +31,10 @@ import org.jspecify.annotations.Nullable;
  * Everything that defines a run besides its data; exactly one of epochs and steps is set.
  *
  * @param rowTemperature if present, the run's temperature instead of the schedule
+ * @param precision that of the student's training
+ * @param activationCheckpointing whether the student computes activations again
+ * @param memoryLimit the bytes of the machine's memory that the run may take; empty for all there
+ *     is, {@link Long#MAX_VALUE} to check nothing
  * @param gradientNormSteps each so many steps the gradients of the terms are compared; 0 never;
  *     empty for the first step of each epoch
  * @param evaluations when the student is tried on the validation set; epochs and steps only
@@ -53,6 +59,9 @@ public record Recipe(
     LearningRateSchedule learningRateSchedule,
     long seed,
     Device device,
+    Precision precision,
+    boolean activationCheckpointing,
+    OptionalLong memoryLimit,
     OptionalInt gradientNormSteps,
     List<TrainingListener> listeners,
     @Nullable DistillationDataset validation,
@@ -66,6 +75,13 @@ public record Recipe(
   public Recipe {
     listeners = List.copyOf(listeners);
     evaluations = List.copyOf(evaluations);
+  }
+
+  /** Returns how the student computes. */
+  Computation computation() {
+    return Computation.standard()
+        .withTraining(precision)
+        .withActivationCheckpointing(activationCheckpointing);
   }
 
   /** Returns what the student must say for the loss and the run's temperature. */
@@ -85,7 +101,7 @@ public record Recipe(
   }
 
   /** Returns the terms of the loss; a name that comes again gets a number. */
-  public List<LossTerm> terms() {
+  List<LossTerm> terms() {
     Map<String, Integer> seen = new HashMap<>();
     List<LossTerm> distinct = new ArrayList<>();
     for (LossTerm term : loss.terms()) {
@@ -116,6 +132,9 @@ public record Recipe(
         learningRateSchedule,
         seed,
         device,
+        precision,
+        activationCheckpointing,
+        memoryLimit,
         gradientNormSteps,
         more,
         validation,

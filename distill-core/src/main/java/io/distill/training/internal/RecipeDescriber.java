@@ -12,6 +12,7 @@ import io.distill.exception.DistillationException;
 import io.distill.loss.DistillationLoss;
 import io.distill.loss.RowTemperature;
 import io.distill.mapping.LayerMapping;
+import io.distill.model.Precision;
 import io.distill.provenance.RecipeDescription;
 import io.distill.provenance.internal.PartCodec;
 import io.distill.schedule.LearningRateSchedule;
@@ -77,6 +78,8 @@ public final class RecipeDescriber {
           "learningRateSchedule",
           "seed",
           "device",
+          "precision",
+          "activationCheckpointing",
           "gradientNormSteps",
           "earlyStopping",
           "evaluations",
@@ -116,6 +119,8 @@ public final class RecipeDescriber {
     json.add("learningRateSchedule", codec.encode(recipe.learningRateSchedule()));
     json.addProperty("seed", recipe.seed());
     json.addProperty("device", name(recipe.device()));
+    json.add("precision", codec.encode(recipe.precision()));
+    json.addProperty("activationCheckpointing", recipe.activationCheckpointing());
     recipe.gradientNormSteps().ifPresent(steps -> json.addProperty("gradientNormSteps", steps));
     addEarlyStopping(json, recipe);
     return json;
@@ -223,6 +228,8 @@ public final class RecipeDescriber {
       @Nullable LearningRateSchedule learningRateSchedule,
       long seed,
       Device device,
+      Precision precision,
+      boolean activationCheckpointing,
       @Nullable Integer gradientNormSteps,
       @Nullable EarlyStopping earlyStopping,
       List<Every> evaluations,
@@ -271,6 +278,8 @@ public final class RecipeDescriber {
           part("learningRateSchedule", LearningRateSchedule.class),
           value("seed", Long.class),
           device(),
+          value("precision", Precision.class),
+          value("activationCheckpointing", Boolean.class),
           optional("gradientNormSteps", Integer.class),
           part("earlyStopping", EarlyStopping.class),
           evaluations(),

@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
 final class TeacherAnswers {
 
   /** Row signals of a teacher are remembered up to this size; larger ones are asked for again. */
-  private static final long MEMORY_BYTES = 1L << 30;
+  static final long MEMORY_BYTES = 1L << 30;
 
   private final Recipe recipe;
   private final @Nullable BatchSource inputs;

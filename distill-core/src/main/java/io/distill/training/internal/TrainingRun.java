@@ -101,12 +101,13 @@ final class TrainingRun implements AutoCloseable {
     this.terms = recipe.terms();
     boolean complete = false;
     try {
+      MemoryCheck.of(recipe, dataset).beforeLoading();
       CheckpointPlan plan = recipe.checkpoints();
+      // before anything is loaded: a directory that cannot be used is a cheap thing to find out
+      checkpoints = plan == null ? null : own(CheckpointStore.open(plan.directory()));
       // before the first step: a DJL model that is trained in place is another one afterwards
       description = RecipeDescriber.describe(recipe, dataset);
       provenance = ProvenanceRecorder.begin(recipe, description, dataset);
-      // before anything is loaded: a directory that cannot be used is a cheap thing to find out
-      checkpoints = plan == null ? null : own(CheckpointStore.open(plan.directory()));
       @Nullable Resumed resumed = resumed();
       cleared = PreFlight.check(recipe, dataset);
       DeployableModel student = cleared.student();

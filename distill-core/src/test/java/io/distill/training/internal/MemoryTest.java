@@ -124,6 +124,36 @@ class MemoryTest {
   }
 
   @Test
+  void openArrays_areConstant_whereActivationsAreComputedAgain()
+      throws ReflectiveOperationException {
+    DistillationLoss layers =
+        TinyRuns.of(
+            context -> context.student().hiddenStates().get(0).square().mean(),
+            Set.of(SignalKind.HIDDEN_STATES),
+            Set.of(),
+            false);
+    assertConstant(
+        openAfterEachStep(
+            Distiller.builder()
+                .teacher(Teacher.none())
+                .student(
+                    Student.encoder()
+                        .layers(2)
+                        .hiddenSize(8)
+                        .heads(2)
+                        .tokenizer(TinyRuns.tokenizer())
+                        .build())
+                .loss(TinyRuns.logitsToOne().plus(layers))
+                .activationCheckpointing(true)
+                .batchSize(4)
+                .gradientAccumulation(2)
+                .gradientNorms(3)
+                .steps(60),
+            TinyRuns.texts(20)),
+        60);
+  }
+
+  @Test
   void openArrays_areConstant_forTeacherAskedInEveryStep() throws ReflectiveOperationException {
     DistillationLoss hidden =
         TinyRuns.of(

@@ -11,6 +11,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Block;
 import ai.djl.nn.core.Linear;
+import ai.djl.pytorch.jni.JniUtils;
 import com.google.common.hash.Hashing;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
@@ -30,6 +31,7 @@ import io.distill.mapping.LayerPair;
 import io.distill.mapping.NamedLayerPair;
 import io.distill.model.Activation;
 import io.distill.model.Pooling;
+import io.distill.model.Precision;
 import io.distill.provenance.RecipeDescription;
 import io.distill.provenance.internal.PartCodec;
 import io.distill.schedule.LearningRateSchedule;
@@ -113,6 +115,9 @@ class RecipeDescriberTest {
         schedule,
         42,
         Device.cpu(),
+        Precision.FLOAT32,
+        false,
+        OptionalLong.empty(),
         OptionalInt.empty(),
         List.of(),
         null,
@@ -238,6 +243,9 @@ class RecipeDescriberTest {
         parts.learningRateSchedule(),
         parts.seed(),
         parts.device(),
+        parts.precision(),
+        parts.activationCheckpointing(),
+        before.memoryLimit(),
         parts.gradientNormSteps() == null
             ? OptionalInt.empty()
             : OptionalInt.of(parts.gradientNormSteps()),
@@ -389,7 +397,8 @@ class RecipeDescriberTest {
 
   @Test
   void everyComponentOfARecipe_isDescribedOrDecidesNothing() {
-    Set<String> decideNothing = Set.of("listeners", "checkpoints", "resume", "declarations");
+    Set<String> decideNothing =
+        Set.of("listeners", "checkpoints", "resume", "declarations", "memoryLimit");
     assertThat(Recipe.class.getRecordComponents())
         .extracting(RecordComponent::getName)
         .filteredOn(name -> !decideNothing.contains(name))
@@ -415,7 +424,9 @@ class RecipeDescriberTest {
             "optimizer",
             "learningRateSchedule",
             "seed",
-            "device");
+            "device",
+            "precision",
+            "activationCheckpointing");
     assertThat(json.get("temperature").getAsDouble()).isEqualTo(1);
     assertThat(json.get("gradientClipping").getAsString()).isEqualTo("Infinity");
     assertThat(json.getAsJsonObject("data").get("fingerprint").getAsString())
@@ -565,7 +576,11 @@ class RecipeDescriberTest {
       block.initialize(model.getNDManager(), DataType.FLOAT32, new Shape(1, 3));
       RecipeDescription before = describe(withStudent(Student.of(model)));
       assertThat(before).isEqualTo(describe(withStudent(Student.of(model))));
+      // tests that ran before on this thread may have left gradients on
+      boolean gradients = JniUtils.isGradMode();
+      JniUtils.setGradMode(false);
       block.getParameters().get(0).getValue().getArray().addi(1);
+      JniUtils.setGradMode(gradients);
       assertThat(before.differences(describe(withStudent(Student.of(model)))))
           .singleElement()
           .asString()
@@ -595,6 +610,9 @@ class RecipeDescriberTest {
             recipe.learningRateSchedule(),
             -5,
             Device.gpu(3),
+            Precision.BFLOAT16,
+            true,
+            OptionalLong.of(9),
             OptionalInt.of(4),
             List.of(),
             DATA,
@@ -612,6 +630,8 @@ class RecipeDescriberTest {
     assertThat(parts.gradientClipping()).isEqualTo(0.5);
     assertThat(parts.seed()).isEqualTo(-5);
     assertThat(parts.device()).isEqualTo(Device.gpu(3));
+    assertThat(parts.precision()).isEqualTo(Precision.BFLOAT16);
+    assertThat(parts.activationCheckpointing()).isTrue();
     assertThat(parts.gradientNormSteps()).isEqualTo(4);
   }
 

@@ -71,11 +71,11 @@ public class StepOverheadBenchmark {
   /** The number of steps of one timed piece. */
   static final int STEPS = 10;
 
-  private static final int ROWS = 512;
-  private static final int BATCH_SIZE = 32;
-  private static final int TOKENS = 64;
+  static final int ROWS = 512;
+  static final int BATCH_SIZE = 32;
+  static final int TOKENS = 64;
   private static final int CLASSES = 12;
-  private static final long ENDLESS = 1L << 31;
+  static final long ENDLESS = 1L << 31;
 
   /** The students. */
   public enum Kind {
@@ -100,8 +100,8 @@ public class StepOverheadBenchmark {
   /** Starts a run. */
   @Setup(Level.Trial)
   public void open() {
-    Tokenizer tokenizer = tokenizer();
-    TextDataset dataset = dataset(tokenizer);
+    Tokenizer tokenizer = tokenizer(TOKENS);
+    TextDataset dataset = dataset(tokenizer, ROWS);
     Tokenizer vocabulary = tokenizer.trimmedTo(dataset.texts());
     run =
         new SteppedRun(
@@ -142,16 +142,16 @@ public class StepOverheadBenchmark {
     return requireNonNull(StepOverheadBenchmark.class.getResourceAsStream(name), name);
   }
 
-  private static Tokenizer tokenizer() {
+  static Tokenizer tokenizer(int tokens) {
     try (InputStream json = resource("/all-minilm-l6-v2-tokenizer.json")) {
-      return Tokenizer.parse(json).withMaxLength(TOKENS);
+      return Tokenizer.parse(json).withMaxLength(tokens);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
   }
 
-  /** Joins e-mails until a row is full, so that every row has exactly {@value #TOKENS} tokens. */
-  private static TextDataset dataset(Tokenizer tokenizer) {
+  /** Joins e-mails until a row is full, so that every row has as many tokens as there may be. */
+  static TextDataset dataset(Tokenizer tokenizer, int count) {
     List<TextExample> rows = new ArrayList<>();
     try (BufferedReader reader =
         new BufferedReader(
@@ -159,9 +159,9 @@ public class StepOverheadBenchmark {
                 resource("/io/distill/examples/email/unlabelled.tsv"), StandardCharsets.UTF_8))) {
       List<String> mails = reader.lines().skip(1).toList();
       StringBuilder row = new StringBuilder();
-      for (int i = 0; rows.size() < ROWS; i++) {
+      for (int i = 0; rows.size() < count; i++) {
         row.append(mails.get(i % mails.size())).append(' ');
-        if (tokenizer.encode(row.toString()).length == TOKENS) {
+        if (tokenizer.encode(row.toString()).length == tokenizer.maxLength()) {
           rows.add(TextExample.labelled(row.toString(), "class " + rows.size() % CLASSES));
           row.setLength(0);
         }
@@ -173,7 +173,7 @@ public class StepOverheadBenchmark {
   }
 
   /** Answers from the row number; asked once a row, before the first step. */
-  private record RowTeacher(Tokenizer vocabulary) implements Teacher {
+  record RowTeacher(Tokenizer vocabulary) implements Teacher {
     @Override
     public Signals signals(Batch batch, Set<SignalKind> kinds) {
       float[][] logits = new float[batch.size()][CLASSES];

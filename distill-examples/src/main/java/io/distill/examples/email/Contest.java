@@ -12,6 +12,7 @@ import io.distill.data.Tokenizer;
 import io.distill.evaluation.LinearProbe;
 import io.distill.loss.DistillationLoss;
 import io.distill.model.DeployableModel;
+import io.distill.model.Precision;
 import io.distill.report.Report;
 import io.distill.schedule.LearningRateSchedule;
 import io.distill.student.Student;
@@ -58,14 +59,22 @@ final class Contest {
   private final Scenario scenario;
   private final ModelTeacher encoder;
   private final int epochs;
+  private final Precision precision;
   private final PrintStream out;
   private final boolean terminal;
   private @Nullable ModelTeacher sharedTeacher;
 
-  Contest(Scenario scenario, ModelTeacher encoder, int epochs, PrintStream out, boolean terminal) {
+  Contest(
+      Scenario scenario,
+      ModelTeacher encoder,
+      int epochs,
+      Precision precision,
+      PrintStream out,
+      boolean terminal) {
     this.scenario = scenario;
     this.encoder = encoder;
     this.epochs = epochs;
+    this.precision = precision;
     this.out = out;
     this.terminal = terminal;
   }
@@ -252,6 +261,7 @@ final class Contest {
           .learningRateSchedule(LearningRateSchedule.cosine(0))
           .batchSize(BATCH_SIZE)
           .steps(steps)
+          .precision(precision)
           .seed(seed)
           .listener(progress)
           .fit(dataset);

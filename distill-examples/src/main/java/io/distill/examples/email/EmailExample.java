@@ -6,6 +6,7 @@ import io.distill.data.Tokenizer;
 import io.distill.examples.email.Contest.Outcome;
 import io.distill.exception.DistillationException;
 import io.distill.model.DeployableModel;
+import io.distill.model.Precision;
 import io.distill.report.Report;
 import io.distill.teacher.ModelTeacher;
 import io.distill.teacher.Teacher;
@@ -92,6 +93,15 @@ public final class EmailExample implements Callable<Integer> {
   private int epochs;
 
   @Option(
+      names = "--precision",
+      paramLabel = "PRECISION",
+      defaultValue = "FLOAT32",
+      description =
+          "The precision in which students are trained, one of ${COMPLETION-CANDIDATES}. Default:"
+              + " ${DEFAULT-VALUE}.")
+  private Precision precision = Precision.FLOAT32;
+
+  @Option(
       names = "--save",
       paramLabel = "DIRECTORY",
       defaultValue = "email-student",
@@ -139,7 +149,8 @@ public final class EmailExample implements Callable<Integer> {
    * @return 0 if all went well, 1 on a clear error, 2 on wrong arguments
    */
   public static int run(PrintStream out, PrintStream err, String... arguments) {
-    CommandLine command = new CommandLine(new EmailExample(out));
+    CommandLine command =
+        new CommandLine(new EmailExample(out)).setCaseInsensitiveEnumValuesAllowed(true);
     command.setOut(new java.io.PrintWriter(out, true, java.nio.charset.StandardCharsets.UTF_8));
     command.setErr(new java.io.PrintWriter(err, true, java.nio.charset.StandardCharsets.UTF_8));
     command.setExecutionExceptionHandler(
@@ -164,7 +175,7 @@ public final class EmailExample implements Callable<Integer> {
     describe(scenario);
     boolean terminal = isTerminal();
     try (ModelTeacher encoder = encoder()) {
-      Contest contest = new Contest(scenario, encoder, epochs, out, terminal);
+      Contest contest = new Contest(scenario, encoder, epochs, precision, out, terminal);
       List<Outcome> outcomes = new ArrayList<>();
       List<Long> used = LongStream.rangeClosed(1, seeds).boxed().toList();
       for (long seed : used) {
@@ -233,7 +244,8 @@ public final class EmailExample implements Callable<Integer> {
     out.flush();
   }
 
-  private static ModelTeacher encoder() throws IOException {
+  /** Opens the sentence encoder that comes as a dependency. */
+  static ModelTeacher encoder() throws IOException {
     try (InputStream tokenizer = resource("all-minilm-l6-v2-tokenizer.json");
         InputStream onnx = resource("all-minilm-l6-v2.onnx")) {
       return Teacher.onnxSentenceEncoder(onnx, Tokenizer.parse(tokenizer).withMaxLength(256));
