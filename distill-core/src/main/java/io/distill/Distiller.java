@@ -107,8 +107,8 @@ public final class Distiller {
    *
    * <p>An interrupt of the thread ends the run after its present step, as {@link
    * DistillationRun#stop()} does, with a last checkpoint if there are any; the result then is the
-   * student as it stands, and the interrupt stays set. So does the end of the process (Ctrl-C) if
-   * there are checkpoints: it waits for the last one.
+   * student as it stands, and the interrupt stays set. So does the end of the process (Ctrl-C),
+   * which waits for the step and the last checkpoint; this method then does not return.
    *
    * @param dataset the rows to learn from; labels are only needed by losses that read them
    * @return the trained student and how it came about; close it

@@ -4,7 +4,10 @@ import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
 import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import io.distill.exception.DistillationException;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The inputs of some rows. The arrays belong to the manager that the batch was created with, which
@@ -12,6 +15,7 @@ import java.util.List;
  */
 public final class Batch {
 
+  private final @Nullable NDManager manager;
   private final NDList inputs;
   private final int[] rows;
   private final List<String> ids;
@@ -28,6 +32,27 @@ public final class Batch {
    *     number from {@code rows}
    */
   public Batch(NDList inputs, int[] rows, List<String> ids, List<String> texts) {
+    this(inputs.isEmpty() ? null : inputs.head().getManager(), inputs, rows, ids, texts);
+  }
+
+  /**
+   * Creates a batch whose inputs may be none.
+   *
+   * @param manager the owner of what is made for the batch; null if there is none
+   * @param inputs the input arrays, first dimension {@code rows.length}; may be empty
+   * @param rows the rows of the dataset
+   * @param ids the sample ids of the rows
+   * @param texts the texts of the rows; empty if the data are not text
+   * @throws IllegalArgumentException if {@code ids}, or {@code texts} that are not empty, differ in
+   *     number from {@code rows}
+   */
+  public Batch(
+      @Nullable NDManager manager,
+      NDList inputs,
+      int[] rows,
+      List<String> ids,
+      List<String> texts) {
+    this.manager = manager;
     this.inputs = requireNonNull(inputs, "inputs");
     this.rows = rows.clone();
     this.ids = List.copyOf(ids);
@@ -54,6 +79,21 @@ public final class Batch {
    */
   public NDList inputs() {
     return inputs;
+  }
+
+  /**
+   * Returns the owner of the input arrays, and of what a model says about them.
+   *
+   * @return the manager
+   * @throws DistillationException if the batch has no inputs and was made without a manager
+   */
+  public NDManager manager() {
+    if (manager == null) {
+      throw new DistillationException(
+          "batch must have a manager for answers to belong to but has neither inputs nor a manager;"
+              + " make it with new Batch(manager, inputs, rows, ids, texts)");
+    }
+    return manager;
   }
 
   /**

@@ -312,7 +312,7 @@ final class RecordDataset implements DistillationDataset, BatchSource {
         inputs.add(input);
       }
     }
-    return new Batch(inputs, rows, batchIds, List.of());
+    return new Batch(manager, inputs, rows, batchIds, List.of());
   }
 
   @Override

@@ -462,7 +462,7 @@ public final class TextDataset implements DistillationDataset {
         ids.add(texts.id(row));
       }
       NDList inputs = encoded == null ? new NDList() : arrays(manager, rows, encoded);
-      return new Batch(inputs, rows, ids, batchTexts);
+      return new Batch(manager, inputs, rows, ids, batchTexts);
     }
 
     private NDList arrays(NDManager manager, int[] rows, int[][] tokens) {

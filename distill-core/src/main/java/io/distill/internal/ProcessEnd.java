@@ -4,6 +4,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 
 /**
  * What happens when the process is asked to end, as by Ctrl-C: work that is under way is asked to
@@ -15,6 +16,8 @@ public final class ProcessEnd {
   private static final long WAIT_SECONDS = 60;
 
   private static final Set<Work> UNDER_WAY = ConcurrentHashMap.newKeySet();
+
+  private static volatile boolean ending;
 
   private ProcessEnd() {}
 
@@ -41,13 +44,19 @@ public final class ProcessEnd {
     return () -> UNDER_WAY.remove(work);
   }
 
-  /** Watches over nothing. */
-  public static Registration nothing() {
-    return () -> {};
+  /**
+   * Lets the calling thread rest if the process is ending: whoever asked for the work must not take
+   * what was broken off for what is done, and save it.
+   */
+  public static void restIfEnding() {
+    while (ending) {
+      LockSupport.park(ProcessEnd.class);
+    }
   }
 
   static void awaitWork() throws InterruptedException {
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(WAIT_SECONDS);
+    ending = true;
     UNDER_WAY.forEach(work -> work.stop().run());
     for (Work work : UNDER_WAY) {
       boolean inTime =

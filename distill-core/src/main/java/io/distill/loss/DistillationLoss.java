@@ -9,6 +9,7 @@ import io.distill.schedule.WeightSchedule;
 import io.distill.signal.SignalKind;
 import java.util.List;
 import java.util.Set;
+import java.util.function.ToDoubleFunction;
 import java.util.function.UnaryOperator;
 
 /**
@@ -84,6 +85,18 @@ public interface DistillationLoss {
    */
   default boolean requiresSameClasses() {
     return true;
+  }
+
+  /**
+   * Returns the highest softmax temperature at which the loss reads logits in a run, for a teacher
+   * that kept only some of its logits.
+   *
+   * @param ofRun the highest of the run's own temperature
+   * @param highest gives the highest temperature of a schedule in that run
+   * @return {@code ofRun} by default; for a loss with a temperature of its own the highest of that
+   */
+  default double highestTemperature(double ofRun, ToDoubleFunction<TemperatureSchedule> highest) {
+    return ofRun;
   }
 
   /**

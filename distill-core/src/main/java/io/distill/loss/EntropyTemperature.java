@@ -49,6 +49,11 @@ record EntropyTemperature(double low, double high) implements RowTemperature {
   }
 
   @Override
+  public double highest() {
+    return high;
+  }
+
+  @Override
   public void prepare(LossSetup setup) {}
 
   @Override

@@ -1,8 +1,10 @@
 package io.distill.loss;
 
 import ai.djl.ndarray.NDArray;
+import io.distill.schedule.TemperatureSchedule;
 import io.distill.signal.SignalKind;
 import java.util.Set;
+import java.util.function.ToDoubleFunction;
 
 /** Passes everything on to another loss; who implements it changes one thing. */
 interface ForwardingLoss extends DistillationLoss {
@@ -43,6 +45,11 @@ interface ForwardingLoss extends DistillationLoss {
   @Override
   default void prepare(LossSetup setup) {
     loss().prepare(setup);
+  }
+
+  @Override
+  default double highestTemperature(double ofRun, ToDoubleFunction<TemperatureSchedule> highest) {
+    return loss().highestTemperature(ofRun, highest);
   }
 
   @Override

@@ -89,6 +89,11 @@ record LearnedTemperature(double low, double high, int epochs, int hiddenSize)
   }
 
   @Override
+  public double highest() {
+    return high;
+  }
+
+  @Override
   public Set<SignalKind> requiresOfStudent() {
     return byRow() ? Set.of(SignalKind.LOGITS) : Set.of();
   }

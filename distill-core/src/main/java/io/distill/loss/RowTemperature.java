@@ -44,6 +44,15 @@ public interface RowTemperature {
   NDArray of(LossContext context);
 
   /**
+   * Returns a bound of the temperatures, for a teacher that kept only some of its logits.
+   *
+   * @return the highest temperature that can come; infinite, for unknown, by default
+   */
+  default double highest() {
+    return Double.POSITIVE_INFINITY;
+  }
+
+  /**
    * Returns what the student must say beside what the loss needs.
    *
    * @return the kinds of signals; none by default

@@ -10,6 +10,7 @@ import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import java.util.List;
 import java.util.Set;
+import java.util.function.ToDoubleFunction;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
@@ -62,6 +63,15 @@ record ScopedLoss(
             loss.requiresOfTeacher(),
             rowTemperature == null ? Set.of() : rowTemperature.requiresOfTeacher())
         .immutableCopy();
+  }
+
+  @Override
+  public double highestTemperature(double ofRun, ToDoubleFunction<TemperatureSchedule> highest) {
+    double own =
+        temperature != null
+            ? highest.applyAsDouble(temperature)
+            : rowTemperature != null ? rowTemperature.highest() : ofRun;
+    return loss.highestTemperature(own, highest);
   }
 
   @Override

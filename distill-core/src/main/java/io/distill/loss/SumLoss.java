@@ -5,12 +5,14 @@ import static java.util.Objects.requireNonNull;
 import ai.djl.ndarray.NDArray;
 import com.google.common.collect.Sets;
 import io.distill.mapping.LayerMapping;
+import io.distill.schedule.TemperatureSchedule;
 import io.distill.signal.SignalKind;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Function;
+import java.util.function.ToDoubleFunction;
 import java.util.function.UnaryOperator;
 
 /** A sum of weighted terms. */
@@ -59,6 +61,14 @@ record SumLoss(List<LossTerm> terms) implements DistillationLoss {
     Set<SignalKind> union = EnumSet.noneOf(SignalKind.class);
     terms.forEach(term -> union.addAll(kinds.apply(term.loss())));
     return union;
+  }
+
+  @Override
+  public double highestTemperature(double ofRun, ToDoubleFunction<TemperatureSchedule> highest) {
+    return terms.stream()
+        .mapToDouble(term -> term.loss().highestTemperature(ofRun, highest))
+        .max()
+        .orElse(ofRun);
   }
 
   @Override

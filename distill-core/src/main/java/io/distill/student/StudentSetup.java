@@ -9,6 +9,7 @@ import io.distill.data.TextDataset;
 import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
 import io.distill.model.Computation;
+import io.distill.model.DeployableModel;
 import io.distill.model.ModelConfiguration;
 import io.distill.model.ScriptedModel;
 import io.distill.teacher.ModelTeacher;
@@ -106,12 +107,11 @@ public record StudentSetup(
 
   /** Returns the teacher's model if it is of this library and has such a configuration. */
   <C extends ModelConfiguration> Optional<TeacherModel<C>> teacherModel(Class<C> type) {
-    if (teacher instanceof ModelTeacher local
-        && local.model().model() instanceof ScriptedModel model
+    if (teacher.localModel().map(DeployableModel::model).orElse(null) instanceof ScriptedModel model
         && type.isInstance(model.configuration().orElseThrow())) {
       return Optional.of(
           new TeacherModel<>(
-              model, type.cast(model.configuration().orElseThrow()), local.tokenizer()));
+              model, type.cast(model.configuration().orElseThrow()), teacher.tokenizer()));
     }
     return Optional.empty();
   }

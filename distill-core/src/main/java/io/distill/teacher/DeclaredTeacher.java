@@ -5,6 +5,8 @@ import static java.util.Objects.requireNonNull;
 import ai.djl.Device;
 import io.distill.data.Batch;
 import io.distill.data.Tokenizer;
+import io.distill.model.DeployableModel;
+import io.distill.model.Footprint;
 import io.distill.provenance.Provenance;
 import io.distill.provenance.Terms;
 import io.distill.signal.SignalKind;
@@ -60,6 +62,21 @@ record DeclaredTeacher(Teacher inside, String id, Terms terms) implements Teache
   @Override
   public Teacher declaring(String otherId, Terms otherTerms) {
     return inside.declaring(otherId, otherTerms);
+  }
+
+  @Override
+  public Optional<DeployableModel> localModel() {
+    return inside.localModel();
+  }
+
+  @Override
+  public Footprint footprint() {
+    return inside.footprint();
+  }
+
+  @Override
+  public void check(TeacherSetup setup) {
+    inside.check(setup);
   }
 
   @Override

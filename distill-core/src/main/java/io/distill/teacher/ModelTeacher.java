@@ -284,6 +284,11 @@ public final class ModelTeacher implements Teacher {
   }
 
   @Override
+  public Optional<DeployableModel> localModel() {
+    return Optional.of(model());
+  }
+
+  @Override
   public Device device() {
     return source.unloaded() == null ? model().model().device() : NativeEngine.defaultDevice();
   }

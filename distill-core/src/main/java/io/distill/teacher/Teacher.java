@@ -76,6 +76,15 @@ public interface Teacher extends AutoCloseable {
   }
 
   /**
+   * Returns the model behind the answers, so that a student can start from its weights.
+   *
+   * @return the model, if it is one in this process; empty by default
+   */
+  default Optional<DeployableModel> localModel() {
+    return Optional.empty();
+  }
+
+  /**
    * Returns where inputs are expected.
    *
    * @return the device
@@ -157,6 +166,16 @@ public interface Teacher extends AutoCloseable {
   }
 
   /**
+   * Checks whether this teacher can serve a run, before anything is asked or opened. What it finds
+   * is told together with all other problems of the run; {@link #prepare} follows if there are
+   * none.
+   *
+   * @param setup what the run will ask
+   * @throws DistillationException if the teacher cannot serve this run
+   */
+  default void check(TeacherSetup setup) {}
+
+  /**
    * Is told of a run that will ask this teacher, once all other checks have passed and before the
    * first question of the run itself.
    *
@@ -183,6 +202,32 @@ public interface Teacher extends AutoCloseable {
 
   @Override
   default void close() {}
+
+  /**
+   * Remembers what a teacher says in a file, so that it is asked once for each row: the first
+   * epoch, or {@link CachedTeacher#label}, writes, later epochs and later runs read. Answers are
+   * kept exactly unless {@link CachedTeacher#topK} or {@link CachedTeacher#halfPrecision} say
+   * otherwise.
+   *
+   * @param path the file; made if it does not exist
+   * @param teacher who is asked for rows that are not there; stays the caller's to close
+   * @return the teacher; close it
+   * @throws DistillationException if the teacher changes during a run
+   */
+  static CachedTeacher cached(Path path, Teacher teacher) {
+    return CachedTeacher.of(path, teacher);
+  }
+
+  /**
+   * Repeats what another teacher said, from the file that it was written to; no model is loaded.
+   *
+   * @param path the file
+   * @return the teacher; close it
+   * @throws DistillationException if the file does not exist, is damaged, or is no teacher cache
+   */
+  static CachedTeacher cached(Path path) {
+    return CachedTeacher.of(path);
+  }
 
   /**
    * Returns a teacher that says nothing, for a student that learns from labels alone: the baseline

@@ -72,7 +72,7 @@ class HtmlReportTest {
         SampleFindings.named(HOSTILE, HOSTILE, c -> HOSTILE + c));
   }
 
-  @ParameterizedTest
+  @ParameterizedTest(name = "shape {index}")
   @MethodSource("shapes")
   void page_isWellFormed_andRefersToNothing(Findings findings) throws Exception {
     String html = PAGES.get(findings);
@@ -190,7 +190,7 @@ class HtmlReportTest {
   }
 
   /** Every figure of the page is in the JSON file under the path that the page gives. */
-  @ParameterizedTest
+  @ParameterizedTest(name = "shape {index}")
   @MethodSource("shapes")
   void figures_agreeWithJson(Findings findings) throws Exception {
     Document document = parsed(PAGES.get(findings));

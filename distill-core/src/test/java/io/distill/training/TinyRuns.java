@@ -150,6 +150,15 @@ public final class TinyRuns {
         .device(Device.cpu());
   }
 
+  /** Starts a recipe for rows of numbers with another teacher. */
+  public static Distiller.Builder recipeOf(io.distill.teacher.Teacher teacher) {
+    return Distiller.builder()
+        .teacher(teacher)
+        .student(perceptron())
+        .loss(logitDistance())
+        .device(Device.cpu());
+  }
+
   /** Copies the weights of a student. */
   public static Map<String, float[]> weights(DeployableModel model) {
     Map<String, float[]> weights = new LinkedHashMap<>();

@@ -16,6 +16,7 @@ import io.distill.loss.LossSetup;
 import io.distill.loss.LossTerm;
 import io.distill.losses.LossCase.Outcome;
 import io.distill.schedule.Progress;
+import io.distill.schedule.TemperatureSchedule;
 import io.distill.signal.SignalKind;
 import java.util.List;
 import java.util.Map;
@@ -297,5 +298,21 @@ class TokenLevelTest {
         .hasMessage(
             "loss must read nothing but logits to be taken token by token but hiddenStateMse reads"
                 + " [HIDDEN_STATES]; leave it outside");
+  }
+
+  @Test
+  void highestTemperature_isThatOfTheLossInside() {
+    DistillationLoss own = Losses.softTargets().atTemperature(TemperatureSchedule.constant(4));
+    for (DistillationLoss loss :
+        List.of(
+            Losses.tokenLevel(own),
+            Losses.standardized(own),
+            Losses.tokenLevel(own).named("renamed").weighted(0.5),
+            Losses.hardLabels().plus(Losses.tokenLevel(own)))) {
+      assertThat(loss.highestTemperature(1, schedule -> schedule.at(new Progress(0, 0, 1, 0))))
+          .isEqualTo(4);
+    }
+    assertThat(Losses.tokenLevel(Losses.softTargets()).highestTemperature(3, schedule -> 9))
+        .isEqualTo(3);
   }
 }

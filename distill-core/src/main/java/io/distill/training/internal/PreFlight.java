@@ -21,7 +21,6 @@ import io.distill.signal.SignalWidths;
 import io.distill.signal.Signals;
 import io.distill.student.Student;
 import io.distill.student.StudentSetup;
-import io.distill.teacher.ModelTeacher;
 import io.distill.teacher.Teacher;
 import io.distill.training.EarlyStopping;
 import java.util.ArrayList;
@@ -220,8 +219,8 @@ final class PreFlight {
 
   private void checkSameObject() {
     if (recipe.student() instanceof Student.DjlStudent student
-        && recipe.teacher() instanceof ModelTeacher teacher
-        && teacher.model().model() instanceof BlockModel block
+        && recipe.teacher().localModel().map(DeployableModel::model).orElse(null)
+            instanceof BlockModel block
         && block.model() == student.model()) {
       problems.add(
           "student must be another model than the teacher but both are '"
@@ -247,8 +246,13 @@ final class PreFlight {
                   ? "; give it a classifier with withClassifier(...), or use another loss"
                   : "; use another teacher or another loss"));
     }
-    if (teacher instanceof ModelTeacher local) {
-      checkVocabulary("teacher", local.model());
+    teacher.localModel().ifPresent(model -> checkVocabulary("teacher", model));
+    if (missing.isEmpty() && !recipe.requiresOfTeacher().isEmpty()) {
+      attempt(
+          () -> {
+            teacher.check(recipe.teacherSetup(dataset));
+            return teacher;
+          });
     }
     return problems.size() == before;
   }

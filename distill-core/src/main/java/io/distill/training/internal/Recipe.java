@@ -10,10 +10,12 @@ import io.distill.mapping.LayerMapping;
 import io.distill.model.Computation;
 import io.distill.model.Precision;
 import io.distill.schedule.LearningRateSchedule;
+import io.distill.schedule.Progress;
 import io.distill.schedule.TemperatureSchedule;
 import io.distill.signal.SignalKind;
 import io.distill.student.Student;
 import io.distill.teacher.Teacher;
+import io.distill.teacher.TeacherSetup;
 import io.distill.training.EarlyStopping;
 import io.distill.training.Every;
 import io.distill.training.Optimizer;
@@ -98,6 +100,54 @@ public record Recipe(
             loss.requiresOfTeacher(),
             rowTemperature == null ? Set.of() : rowTemperature.requiresOfTeacher())
         .immutableCopy();
+  }
+
+  /** Returns what the teacher is told of a run. */
+  TeacherSetup teacherSetup(DistillationDataset dataset) {
+    return new TeacherSetup(
+        dataset, requiresOfTeacher(), highestTemperature(RunLength.of(this, dataset.size())));
+  }
+
+  private double highestTemperature(RunLength length) {
+    double ofRun = rowTemperature == null ? length.highest(temperature) : rowTemperature.highest();
+    return loss.highestTemperature(ofRun, length::highest);
+  }
+
+  /** The steps of a run. */
+  private record RunLength(long total, int perEpoch, long seed) {
+
+    /** A schedule is looked at in so many steps at most. */
+    private static final int MOST_STEPS = 10_000;
+
+    static RunLength of(Recipe recipe, int rows) {
+      int perEpoch = perEpoch(recipe, rows);
+      long total = recipe.steps().orElse((long) perEpoch * recipe.epochs().orElse(1));
+      return new RunLength(total, perEpoch, recipe.seed());
+    }
+
+    private static int perEpoch(Recipe recipe, int rows) {
+      int batches = (rows - 1) / recipe.batchSize() + 1;
+      return (batches - 1) / recipe.gradientAccumulation() + 1;
+    }
+
+    /** Returns infinity for a schedule that is wrong; the step that asks it will say how. */
+    double highest(TemperatureSchedule schedule) {
+      double highest = 0;
+      long stride = Math.max(1, total / MOST_STEPS);
+      try {
+        for (long step = 0; step < total; step += stride) {
+          highest = Math.max(highest, at(schedule, step));
+        }
+        highest = Math.max(highest, at(schedule, total - 1));
+      } catch (RuntimeException e) {
+        return Double.POSITIVE_INFINITY;
+      }
+      return highest > 0 ? highest : Double.POSITIVE_INFINITY;
+    }
+
+    private double at(TemperatureSchedule schedule, long step) {
+      return schedule.at(new Progress(Math.toIntExact(step / perEpoch), step, total, seed));
+    }
   }
 
   /** Returns the terms of the loss; a name that comes again gets a number. */

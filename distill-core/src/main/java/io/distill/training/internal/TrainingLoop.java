@@ -23,13 +23,13 @@ public final class TrainingLoop {
     boolean gradients = JniUtils.isGradMode();
     JniUtils.setGradMode(true);
     CountDownLatch ended = new CountDownLatch(1);
-    boolean kept = recipe.checkpoints() != null;
     Interrupts interrupts = new Interrupts(stop);
-    try (ProcessEnd.Registration watched =
-        kept ? ProcessEnd.before(stop::request, ended) : ProcessEnd.nothing()) {
+    // native code that is still running when the process takes the library down would crash it
+    try (ProcessEnd.Registration watched = ProcessEnd.before(stop::request, ended)) {
       return run(TrainingRun.open(recipe, dataset), stop, interrupts);
     } finally {
       ended.countDown();
+      ProcessEnd.restIfEnding();
       JniUtils.setGradMode(gradients);
       interrupts.restore();
     }

@@ -17,7 +17,6 @@ import io.distill.loss.LossTerm;
 import io.distill.model.DeployableModel;
 import io.distill.provenance.RecipeDescription;
 import io.distill.schedule.Progress;
-import io.distill.teacher.TeacherSetup;
 import io.distill.torchscript.HostTensor;
 import io.distill.training.EarlyStopping;
 import io.distill.training.Every;
@@ -117,7 +116,7 @@ final class TrainingRun implements AutoCloseable {
       }
       manager = own(NativeEngine.newManager(recipe.device()));
       lossParameters = cleared.declared().allocate(manager);
-      recipe.teacher().prepare(new TeacherSetup(dataset, recipe.requiresOfTeacher()));
+      recipe.teacher().prepare(recipe.teacherSetup(dataset));
       resources.add(recipe.teacher()::finish);
       answers = new TeacherAnswers(recipe, cleared.teacherInputs());
       answers.collect(dataset.size(), events);

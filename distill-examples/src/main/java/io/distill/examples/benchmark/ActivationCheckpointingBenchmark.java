@@ -43,9 +43,11 @@ public final class ActivationCheckpointingBenchmark {
   private static final String MEMORY = "memory";
 
   private final PrintStream out;
+  private final int rounds;
 
-  private ActivationCheckpointingBenchmark(PrintStream out) {
+  private ActivationCheckpointingBenchmark(PrintStream out, int rounds) {
     this.out = out;
+    this.rounds = rounds;
   }
 
   /** A kind of step. */
@@ -111,20 +113,20 @@ public final class ActivationCheckpointingBenchmark {
   /**
    * Runs the benchmark.
    *
-   * @param arguments none; the processes that it starts get some
+   * @param arguments the number of steps of each kind to time, 9 if there is none; 0 to measure
+   *     memory only
    * @throws IOException if a process of its own cannot be started
    * @throws InterruptedException if the thread is interrupted
    */
   public static void main(String[] arguments) throws IOException, InterruptedException {
-    ActivationCheckpointingBenchmark benchmark =
-        new ActivationCheckpointingBenchmark(
-            new PrintStream(System.out, true, StandardCharsets.UTF_8));
+    PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
     List<String> words = List.of(arguments);
-    if (!words.isEmpty() && words.get(0).equals(MEMORY)) {
-      benchmark.memory(
-          Setting.of(words.subList(2, words.size())), Boolean.parseBoolean(words.get(1)));
+    if (words.size() > 1 && words.get(0).equals(MEMORY)) {
+      new ActivationCheckpointingBenchmark(out, 0)
+          .memory(Setting.of(words.subList(2, words.size())), Boolean.parseBoolean(words.get(1)));
     } else {
-      benchmark.table();
+      int rounds = words.isEmpty() ? ROUNDS : Integer.parseInt(words.get(0));
+      new ActivationCheckpointingBenchmark(out, rounds).table();
     }
   }
 
@@ -135,7 +137,8 @@ public final class ActivationCheckpointingBenchmark {
     for (Setting setting : SETTINGS) {
       double[] kept = memoryInOwnProcess(setting, false);
       double[] again = memoryInOwnProcess(setting, true);
-      double[] times = times(setting);
+      double[] times =
+          rounds == 0 ? new double[] {Double.NaN, Double.NaN, Double.NaN} : times(setting);
       out.printf(
           Locale.ROOT,
           "%6d %6d %7.1f %-9s %10.0f %9.0f %6.2f  %5.0f %5.0f %10.0f %9.0f %6.2f%n",
@@ -177,16 +180,16 @@ public final class ActivationCheckpointingBenchmark {
     return StepOverheadBenchmark.dataset(tokenizer, 4 * ROWS);
   }
 
-  private static double[] times(Setting setting) {
+  private double[] times(Setting setting) {
     Tokenizer tokenizer = StepOverheadBenchmark.tokenizer(setting.tokens);
     TextDataset dataset = dataset(tokenizer);
     Tokenizer vocabulary = tokenizer.trimmedTo(dataset.texts());
-    double[] kept = new double[ROUNDS];
-    double[] again = new double[ROUNDS];
-    double[] ratios = new double[ROUNDS];
+    double[] kept = new double[rounds];
+    double[] again = new double[rounds];
+    double[] ratios = new double[rounds];
     try (SteppedRun one = start(setting, vocabulary, dataset, false);
         SteppedRun other = start(setting, vocabulary, dataset, true)) {
-      for (int i = -WARM_UP; i < ROUNDS; i++) {
+      for (int i = -WARM_UP; i < rounds; i++) {
         double first = time(one);
         double second = time(other);
         if (i >= 0) {

@@ -8,10 +8,12 @@ import io.distill.loss.LossContext;
 import io.distill.loss.LossSetup;
 import io.distill.loss.LossTerm;
 import io.distill.losses.internal.Formula;
+import io.distill.schedule.TemperatureSchedule;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import java.util.List;
 import java.util.Set;
+import java.util.function.ToDoubleFunction;
 
 /**
  * Another loss on logits of mean 0 and standard deviation 1.
@@ -87,6 +89,11 @@ public record Standardized(DistillationLoss loss) implements DistillationLoss {
   @Override
   public String name() {
     return loss.name();
+  }
+
+  @Override
+  public double highestTemperature(double ofRun, ToDoubleFunction<TemperatureSchedule> highest) {
+    return loss.highestTemperature(ofRun, highest);
   }
 
   @Override

@@ -9,9 +9,11 @@ import io.distill.loss.DistillationLoss;
 import io.distill.loss.LossContext;
 import io.distill.loss.LossSetup;
 import io.distill.loss.LossTerm;
+import io.distill.schedule.TemperatureSchedule;
 import io.distill.signal.SignalKind;
 import java.util.List;
 import java.util.Set;
+import java.util.function.ToDoubleFunction;
 
 /**
  * A loss on rows, taken over the tokens that a language model predicts.
@@ -91,6 +93,11 @@ public record TokenLevel(DistillationLoss loss, int vocabulary) implements Disti
   @Override
   public void prepare(LossSetup setup) {
     loss.prepare(setup);
+  }
+
+  @Override
+  public double highestTemperature(double ofRun, ToDoubleFunction<TemperatureSchedule> highest) {
+    return loss.highestTemperature(ofRun, highest);
   }
 
   @Override
