@@ -82,6 +82,25 @@ public final class Batch {
   }
 
   /**
+   * Returns the same rows as another tokenizer encodes them.
+   *
+   * @param tokenizer how the texts become token ids
+   * @return a batch of the same {@link #manager()}
+   * @throws DistillationException if the rows have no texts, or there is no manager
+   */
+  public Batch encodedBy(Tokenizer tokenizer) {
+    requireNonNull(tokenizer, "tokenizer");
+    if (texts.isEmpty()) {
+      throw new DistillationException(
+          "rows must be texts to be encoded by another tokenizer but have no texts; use a data set"
+              + " of texts");
+    }
+    int[][] tokens = texts.stream().map(tokenizer::encode).toArray(int[][]::new);
+    NDList encoded = PaddedRows.of(manager(), tokens, tokenizer.padId());
+    return new Batch(manager, encoded, rows, ids, texts);
+  }
+
+  /**
    * Returns the owner of the input arrays, and of what a model says about them.
    *
    * @return the manager
@@ -94,26 +113,6 @@ public final class Batch {
               + " make it with new Batch(manager, inputs, rows, ids, texts)");
     }
     return manager;
-  }
-
-  /**
-   * Returns the same rows as another tokenizer encodes them.
-   *
-   * @param tokenizer how the texts become token ids
-   * @return a batch whose arrays belong to the manager of these {@link #inputs()}
-   * @throws io.distill.exception.DistillationException if the rows have no texts, or no inputs yet
-   */
-  public Batch encodedBy(Tokenizer tokenizer) {
-    requireNonNull(tokenizer, "tokenizer");
-    if (texts.isEmpty() || inputs.isEmpty()) {
-      throw new DistillationException(
-          "rows must be texts, encoded by some tokenizer, to be encoded by another one but "
-              + (texts.isEmpty() ? "have no texts" : "are not encoded")
-              + "; use a data set of texts");
-    }
-    int[][] tokens = texts.stream().map(tokenizer::encode).toArray(int[][]::new);
-    NDManager owner = manager();
-    return new Batch(owner, PaddedRows.of(owner, tokens, tokenizer.padId()), rows, ids, texts);
   }
 
   /**

@@ -579,14 +579,32 @@ public final class EnsembleTeacher implements Teacher, RecipePart {
     hasher.putInt(bytes.length).putBytes(bytes);
   }
 
+  /** The model of the member whose features these are. */
+  @Override
+  public Optional<DeployableModel> localModel() {
+    return features == NOBODY ? Optional.empty() : members.get(features).localModel();
+  }
+
+  @Override
+  public void check(TeacherSetup setup) {
+    for (int i = 0; i < members.size(); i++) {
+      members.get(i).check(setupOf(i, setup));
+    }
+  }
+
+  private TeacherSetup setupOf(int member, TeacherSetup setup) {
+    return new TeacherSetup(
+        setup.dataset(),
+        kindsOf(member, setup.kinds()),
+        Math.max(setup.highestTemperature(), combination.temperature));
+  }
+
   @Override
   public void prepare(TeacherSetup setup) {
     int prepared = 0;
     try {
       for (; prepared < members.size(); prepared++) {
-        members
-            .get(prepared)
-            .prepare(new TeacherSetup(setup.dataset(), kindsOf(prepared, setup.kinds())));
+        members.get(prepared).prepare(setupOf(prepared, setup));
       }
     } catch (RuntimeException | Error e) {
       // whoever calls finishes only what was prepared whole
@@ -720,17 +738,13 @@ public final class EnsembleTeacher implements Teacher, RecipePart {
     if (member.device().equals(home)) {
       return given(index, kinds, member.signals(own, kinds));
     }
-    if (own.inputs().isEmpty()) {
-      return given(index, kinds, member.signals(own, kinds))
-          .map(array -> array.toDevice(home, false));
-    }
-    NDManager here = own.inputs().get(0).getManager();
+    NDManager here = own.manager();
     try (NDManager elsewhere = NativeEngine.newManager(member.device())) {
       NDList inputs = new NDList();
       for (NDArray array : own.inputs()) {
         inputs.add(moved(array, member.device(), elsewhere));
       }
-      Batch there = new Batch(inputs, own.rows(), own.ids(), own.texts());
+      Batch there = new Batch(elsewhere, inputs, own.rows(), own.ids(), own.texts());
       return given(index, kinds, member.signals(there, kinds))
           .map(array -> moved(array, home, here));
     }
@@ -769,7 +783,7 @@ public final class EnsembleTeacher implements Teacher, RecipePart {
     // it reads the texts themselves, or arrays that are not text
     return batch.texts().isEmpty()
         ? batch
-        : new Batch(new NDList(), batch.rows(), batch.ids(), batch.texts());
+        : new Batch(batch.manager(), new NDList(), batch.rows(), batch.ids(), batch.texts());
   }
 
   /** Returns a member's logits in the ensemble's order of classes. */

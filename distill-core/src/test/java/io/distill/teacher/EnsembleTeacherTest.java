@@ -28,6 +28,7 @@ import io.distill.signal.Signals;
 import io.distill.training.FloatRows;
 import io.distill.training.RuleTeacher;
 import io.distill.training.TinyRuns;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -35,6 +36,7 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -95,6 +97,11 @@ class EnsembleTeacherTest {
     @Override
     public Optional<String> fingerprint() {
       return fingerprint;
+    }
+
+    @Override
+    public void check(TeacherSetup setup) {
+      told.add("check " + setup.highestTemperature());
     }
 
     @Override
@@ -447,10 +454,13 @@ class EnsembleTeacherTest {
     Table a = table(A);
     Table b = table(B);
     EnsembleTeacher ensemble = Teacher.ensemble(a, b);
+    ensemble.check(new TeacherSetup(ROWS, LOGITS));
     ensemble.prepare(new TeacherSetup(ROWS, LOGITS));
     ensemble.finish();
-    assertThat(a.told).containsExactly("prepare [LOGITS]", "finish");
-    assertThat(b.told).containsExactly("prepare [LOGITS]", "finish");
+    assertThat(a.told).containsExactly("check 1.0", "prepare [LOGITS]", "finish");
+    assertThat(b.told).containsExactly("check 1.0", "prepare [LOGITS]", "finish");
+    ensemble.meanOfProbabilities(4).check(new TeacherSetup(ROWS, LOGITS, 2));
+    assertThat(a.told).endsWith("check 4.0");
     assertThat(ensemble.changes()).isFalse();
   }
 
@@ -603,6 +613,31 @@ class EnsembleTeacherTest {
   }
 
   @Test
+  void model_isThatOfTheMemberWhoseFeaturesAreGiven() {
+    try (DeployableModel one = bag(TinyRuns.tokenizer(), 6, 1, "left", "right");
+        DeployableModel other = bag(TinyRuns.tokenizer(), 5, 2, "left", "right")) {
+      ModelTeacher second = Teacher.of(other);
+      EnsembleTeacher ensemble = Teacher.ensemble(Teacher.of(one), second);
+      assertThat(ensemble.localModel()).isEmpty();
+      assertThat(ensemble.featuresFrom(second).localModel()).contains(other);
+    }
+  }
+
+  /** Caches and live models are teachers alike. */
+  @Test
+  void cachedMember_isAskedOnce(@TempDir Path directory) {
+    RuleTeacher rule = RuleTeacher.echo();
+    try (CachedTeacher cached = Teacher.cached(directory.resolve("cache"), rule)) {
+      EnsembleTeacher ensemble = Teacher.ensemble(cached, table(A));
+      for (int run = 0; run < 2; run++) {
+        recipe(ensemble).fit(ROWS).close();
+      }
+    }
+    // the probes of two runs, and each row once
+    assertThat(rule.rowsAsked.get()).isLessThanOrEqualTo(2 + ROWS.size());
+  }
+
+  @Test
   void encodersWithoutLogits_giveEmbeddingsSideBySide() {
     Tokenizer tokenizer = TinyRuns.tokenizer();
     try (DeployableModel one = bag(tokenizer, 6, 1);
@@ -702,8 +737,8 @@ class EnsembleTeacherTest {
       assertThatThrownBy(() -> noTexts.encodedBy(tokenizer))
           .isInstanceOf(DistillationException.class)
           .hasMessage(
-              "rows must be texts, encoded by some tokenizer, to be encoded by another one but have"
-                  + " no texts; use a data set of texts");
+              "rows must be texts to be encoded by another tokenizer but have no texts; use a data set"
+                  + " of texts");
     }
   }
 
