@@ -13,6 +13,7 @@ import io.distill.training.internal.FinishedRun;
 import io.distill.training.internal.Recipe;
 import io.distill.training.internal.StopSignal;
 import io.distill.training.internal.TrainingLoop;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -36,6 +37,23 @@ public final class DistillationResult implements TrainedStudent, AutoCloseable {
     RunRecorder recorder = new RunRecorder();
     FinishedRun run = TrainingLoop.run(recipe.withListener(recorder), dataset, stop);
     return new DistillationResult(run, recorder.record());
+  }
+
+  /** Runs recipes that take turns, and keeps the curves of each. */
+  static List<DistillationResult> together(List<Recipe> recipes, DistillationDataset dataset) {
+    List<RunRecorder> recorders = new ArrayList<>();
+    List<Recipe> recorded = new ArrayList<>();
+    for (Recipe recipe : recipes) {
+      RunRecorder recorder = new RunRecorder();
+      recorders.add(recorder);
+      recorded.add(recipe.withListener(recorder));
+    }
+    List<FinishedRun> runs = TrainingLoop.runTogether(recorded, dataset, new StopSignal());
+    List<DistillationResult> results = new ArrayList<>();
+    for (int i = 0; i < runs.size(); i++) {
+      results.add(new DistillationResult(runs.get(i), recorders.get(i).record()));
+    }
+    return results;
   }
 
   /**

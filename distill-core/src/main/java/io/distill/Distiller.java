@@ -45,6 +45,7 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.function.LongUnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -69,6 +70,10 @@ public final class Distiller {
 
   private Distiller(Recipe recipe) {
     this.recipe = recipe;
+  }
+
+  Recipe recipe() {
+    return recipe;
   }
 
   /**
@@ -498,6 +503,12 @@ public final class Distiller {
     @CanIgnoreReturnValue
     public Builder seed(long seed) {
       this.seed = once("seed", this.seed, seed);
+      return this;
+    }
+
+    /** Makes another seed of the one that was set, or of the default. */
+    Builder reseeded(LongUnaryOperator change) {
+      seed = change.applyAsLong(seed == null ? DEFAULT_SEED : seed);
       return this;
     }
 

@@ -97,6 +97,26 @@ public final class Batch {
   }
 
   /**
+   * Returns the same rows as another tokenizer encodes them.
+   *
+   * @param tokenizer how the texts become token ids
+   * @return a batch whose arrays belong to the manager of these {@link #inputs()}
+   * @throws io.distill.exception.DistillationException if the rows have no texts, or no inputs yet
+   */
+  public Batch encodedBy(Tokenizer tokenizer) {
+    requireNonNull(tokenizer, "tokenizer");
+    if (texts.isEmpty() || inputs.isEmpty()) {
+      throw new DistillationException(
+          "rows must be texts, encoded by some tokenizer, to be encoded by another one but "
+              + (texts.isEmpty() ? "have no texts" : "are not encoded")
+              + "; use a data set of texts");
+    }
+    int[][] tokens = texts.stream().map(tokenizer::encode).toArray(int[][]::new);
+    NDManager owner = manager();
+    return new Batch(owner, PaddedRows.of(owner, tokens, tokenizer.padId()), rows, ids, texts);
+  }
+
+  /**
    * Returns the number of rows.
    *
    * @return the number of rows, N

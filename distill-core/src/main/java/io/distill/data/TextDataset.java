@@ -3,10 +3,8 @@ package io.distill.data;
 import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
-import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
 import com.google.common.hash.Hasher;
 import com.google.common.hash.Hashing;
 import io.distill.exception.DistillationException;
@@ -461,31 +459,15 @@ public final class TextDataset implements DistillationDataset {
         batchTexts.add(texts.rows.get(row));
         ids.add(texts.id(row));
       }
-      NDList inputs = encoded == null ? new NDList() : arrays(manager, rows, encoded);
+      int[][] tokens = encoded;
+      NDList inputs =
+          tokens == null
+              ? new NDList()
+              : PaddedRows.of(
+                  manager,
+                  Arrays.stream(rows).mapToObj(row -> tokens[row]).toArray(int[][]::new),
+                  padId);
       return new Batch(manager, inputs, rows, ids, batchTexts);
-    }
-
-    private NDList arrays(NDManager manager, int[] rows, int[][] tokens) {
-      int length = 1;
-      for (int row : rows) {
-        length = Math.max(length, tokens[row].length);
-      }
-      long[] tokenIds = new long[Math.multiplyExact(rows.length, length)];
-      long[] mask = new long[tokenIds.length];
-      if (padId != 0) {
-        Arrays.fill(tokenIds, padId);
-      }
-      for (int i = 0; i < rows.length; i++) {
-        int[] row = tokens[rows[i]];
-        int start = i * length;
-        for (int j = 0; j < row.length; j++) {
-          tokenIds[start + j] = row[j];
-        }
-        Arrays.fill(mask, start, start + row.length, 1);
-      }
-      Shape shape = new Shape(rows.length, length);
-      NDArray idArray = manager.create(tokenIds, shape);
-      return new NDList(idArray, manager.create(mask, shape));
     }
   }
 

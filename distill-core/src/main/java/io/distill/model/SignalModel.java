@@ -3,6 +3,8 @@ package io.distill.model;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
+import ai.djl.pytorch.jni.JniUtils;
+import io.distill.signal.LogitFactors;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import java.io.IOException;
@@ -39,6 +41,32 @@ public interface SignalModel extends AutoCloseable {
    * @return the signals
    */
   Signals forward(NDList inputs, Set<SignalKind> kinds, boolean training);
+
+  /**
+   * Runs the model as a teacher, also while it is trained: in inference mode, and so that no
+   * gradient can lead from what it says to its parameters.
+   *
+   * @param inputs its inputs; the signals are attached to the manager of the first one
+   * @param kinds what is asked for; more may be given
+   * @return the signals
+   */
+  default Signals answer(NDList inputs, Set<SignalKind> kinds) {
+    boolean gradients = JniUtils.isGradMode();
+    JniUtils.setGradMode(false);
+    try {
+      Signals signals = forward(inputs, kinds, false);
+      if (!signals.kinds().contains(SignalKind.LOGIT_FACTORS)) {
+        return signals;
+      }
+      // an output embedding is a parameter itself
+      NDArray states = signals.logitFactors().states();
+      NDArray weight = signals.logitFactors().weight().stopGradient();
+      weight.attach(states.getManager());
+      return signals.toBuilder().logitFactors(new LogitFactors(states, weight)).build();
+    } finally {
+      JniUtils.setGradMode(gradients);
+    }
+  }
 
   /**
    * Runs the model in a training step. Unless the model checkpoints activations this is {@link

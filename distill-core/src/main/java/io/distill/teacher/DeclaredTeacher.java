@@ -9,6 +9,7 @@ import io.distill.model.DeployableModel;
 import io.distill.model.Footprint;
 import io.distill.provenance.Provenance;
 import io.distill.provenance.Terms;
+import io.distill.provenance.spi.RecipePart;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import java.util.List;
@@ -16,7 +17,7 @@ import java.util.Optional;
 import java.util.Set;
 
 /** A teacher under a name and terms that the user declares. */
-record DeclaredTeacher(Teacher inside, String id, Terms terms) implements Teacher {
+record DeclaredTeacher(Teacher inside, String id, Terms terms) implements Teacher, RecipePart {
 
   DeclaredTeacher {
     requireNonNull(inside, "inside");
@@ -92,6 +93,27 @@ record DeclaredTeacher(Teacher inside, String id, Terms terms) implements Teache
   @Override
   public boolean changes() {
     return inside.changes();
+  }
+
+  @Override
+  public Teacher forRun() {
+    Teacher live = inside.forRun();
+    return live == inside ? this : new DeclaredTeacher(live, id, terms);
+  }
+
+  @Override
+  public Optional<StudentFollower> follower() {
+    return inside.follower();
+  }
+
+  private record OfClass(String type) {}
+
+  /** What it is called decides no weights. */
+  @Override
+  public Record description() {
+    return inside instanceof RecipePart part
+        ? part.description()
+        : new OfClass(inside.getClass().getName());
   }
 
   @Override

@@ -200,6 +200,26 @@ public interface Teacher extends AutoCloseable {
     return false;
   }
 
+  /**
+   * Returns the teacher that one run asks. A run calls this once, at its very start, and closes
+   * what it gets if that is another teacher.
+   *
+   * @return this teacher, which is the default; a new one if answers depend on what happens in the
+   *     run, as those of a moving average do
+   */
+  default Teacher forRun() {
+    return this;
+  }
+
+  /**
+   * Returns who must be told of the student and of each step.
+   *
+   * @return what follows the student; empty for a teacher that does not, which is the default
+   */
+  default Optional<StudentFollower> follower() {
+    return Optional.empty();
+  }
+
   @Override
   default void close() {}
 
@@ -237,6 +257,50 @@ public interface Teacher extends AutoCloseable {
    */
   static Teacher none() {
     return SilentTeacher.INSTANCE;
+  }
+
+  /**
+   * Lets several teachers answer as one: by the mean of their probabilities, unless the ensemble is
+   * told otherwise.
+   *
+   * <pre>{@code
+   * Teacher.ensemble(a, b, c).byConfidence()
+   * }</pre>
+   *
+   * @param members at least two teachers; they stay the caller's to close
+   * @return the ensemble
+   * @throws IllegalArgumentException if there are fewer, one is given twice, or they know different
+   *     classes
+   */
+  static EnsembleTeacher ensemble(Teacher... members) {
+    return EnsembleTeacher.of(List.of(members));
+  }
+
+  /**
+   * Lets several teachers answer as one.
+   *
+   * @param members at least two teachers; they stay the caller's to close
+   * @return the ensemble
+   * @throws IllegalArgumentException if there are fewer, one is given twice, or they know different
+   *     classes
+   * @see #ensemble(Teacher...)
+   */
+  static EnsembleTeacher ensemble(List<? extends Teacher> members) {
+    return EnsembleTeacher.of(members);
+  }
+
+  /**
+   * Lets the student learn from the moving average of its own weights: the mean teacher. It learns
+   * to agree with itself on rows without labels too; labels, and dropout or other noise in the
+   * student, keep the two from agreeing on nothing.
+   *
+   * @param decay how much of the average stays at each step, after a warm-up; from 0 to below 1;
+   *     usual values 0.99 (short runs) to 0.9999
+   * @return the teacher, for any number of runs
+   * @throws IllegalArgumentException if {@code decay} is out of range
+   */
+  static MovingAverageTeacher movingAverage(double decay) {
+    return MovingAverageTeacher.of(decay);
   }
 
   /**

@@ -51,6 +51,17 @@ public final class TinyRuns {
             context.student().logits().sub(context.teacher().logits()).square().sum(new int[] {1}));
   }
 
+  /** The divergence from the teacher's classes to the student's. */
+  public static DistillationLoss divergence() {
+    DistillationLoss loss =
+        context -> {
+          NDArray teacher = context.teacher().logits().logSoftmax(1);
+          NDArray away = teacher.sub(context.student().logits().logSoftmax(1));
+          return context.meanOverRows(teacher.exp().mul(away).sum(new int[] {1}));
+        };
+    return loss.named("divergence");
+  }
+
   /** Draws the logits to 1, without a teacher. */
   public static DistillationLoss logitsToOne() {
     return alone(

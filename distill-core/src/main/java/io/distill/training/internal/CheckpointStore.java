@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -128,6 +129,13 @@ public final class CheckpointStore implements AutoCloseable {
     return target;
   }
 
+  /** Removes what is newer than a step, before steps after it are taken anew. */
+  void discardAfter(long step) {
+    list(directory).stream()
+        .filter(each -> each.step() > step)
+        .forEach(each -> delete(each.path()));
+  }
+
   /** Out of sight first: what is being deleted must never look like a checkpoint. */
   private static void delete(Path checkpoint) {
     Path hidden =
@@ -197,11 +205,15 @@ public final class CheckpointStore implements AutoCloseable {
   /**
    * Returns the newest checkpoint that is whole; damaged ones are logged and passed over.
    *
+   * @param atMost the last step that counts, if there is a limit
    * @return empty if there is no checkpoint at all
    * @throws DistillationException if there are some but all are damaged
    */
-  static Optional<Found> newest(Path directory) {
-    List<Found> all = list(directory);
+  static Optional<Found> newest(Path directory, OptionalLong atMost) {
+    List<Found> all =
+        list(directory).stream()
+            .filter(each -> each.step() <= atMost.orElse(Long.MAX_VALUE))
+            .toList();
     List<String> damages = new ArrayList<>();
     for (Found each : all) {
       Optional<String> damage = damage(each.path());

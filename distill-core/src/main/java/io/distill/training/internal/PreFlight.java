@@ -21,6 +21,8 @@ import io.distill.signal.SignalWidths;
 import io.distill.signal.Signals;
 import io.distill.student.Student;
 import io.distill.student.StudentSetup;
+import io.distill.teacher.EnsembleTeacher;
+import io.distill.teacher.StudentFollower;
 import io.distill.teacher.Teacher;
 import io.distill.training.EarlyStopping;
 import java.util.ArrayList;
@@ -72,6 +74,25 @@ final class PreFlight {
       problems.add("data set must have at least one row but is empty; check the file it came from");
       throw failure();
     }
+    Optional<StudentFollower> follower = recipe.teacher().follower();
+    if (follower.isEmpty()) {
+      return check(null);
+    }
+    // a teacher that follows the student can tell nothing before it has one
+    DeployableModel student = open(SignalWidths.of(Signals.none()));
+    if (student == null) {
+      throw failure();
+    }
+    try {
+      follower.get().start(student);
+      return check(student);
+    } catch (RuntimeException e) {
+      student.close();
+      throw e;
+    }
+  }
+
+  private Cleared check(@Nullable DeployableModel opened) {
     checkSameObject();
     boolean teacherFits = checkTeacher();
     checkLabels();
@@ -87,14 +108,16 @@ final class PreFlight {
     // a student that is opened for a wrong number of classes would only give problems that follow
     boolean classesKnown =
         probed != null || !needsTeacher || !dataset.classNames().isEmpty() || problems.isEmpty();
-    DeployableModel student = classesKnown ? open(teacherWidths) : null;
+    DeployableModel student = opened != null ? opened : classesKnown ? open(teacherWidths) : null;
     if (student == null) {
       throw failure();
     }
     try {
       return checkStudent(student, teacherInputs, teacherWidths);
     } catch (RuntimeException e) {
-      student.close();
+      if (opened == null) {
+        student.close();
+      }
       throw e;
     }
   }
@@ -244,7 +267,9 @@ final class PreFlight {
               + (missing.contains(SignalKind.LOGITS)
                       && teacher.provides().contains(SignalKind.EMBEDDING)
                   ? "; give it a classifier with withClassifier(...), or use another loss"
-                  : "; use another teacher or another loss"));
+                  : teacher instanceof EnsembleTeacher && !missing.contains(SignalKind.LOGITS)
+                      ? "; call featuresFrom(member) on the ensemble, or use another loss"
+                      : "; use another teacher or another loss"));
     }
     teacher.localModel().ifPresent(model -> checkVocabulary("teacher", model));
     if (missing.isEmpty() && !recipe.requiresOfTeacher().isEmpty()) {

@@ -24,6 +24,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
@@ -79,8 +80,66 @@ public record Recipe(
     evaluations = List.copyOf(evaluations);
   }
 
+  /** Returns this recipe with another teacher. */
+  Recipe withTeacher(Teacher other) {
+    return with(other, student, listeners, resume);
+  }
+
+  /** Returns this recipe with another student. */
+  public Recipe withStudent(Student other) {
+    return with(teacher, other, listeners, resume);
+  }
+
+  /** Returns this recipe with one more listener. */
+  public Recipe withListener(TrainingListener listener) {
+    List<TrainingListener> more = new ArrayList<>(listeners);
+    more.add(listener);
+    return with(teacher, student, more, resume);
+  }
+
+  /** Returns this recipe, which resumes, with a limit to what it resumes from. */
+  Recipe resumedAtMost(OptionalLong step) {
+    ResumePlan plan = Objects.requireNonNull(resume, "resume");
+    return with(
+        teacher, student, listeners, new ResumePlan(plan.directory(), plan.required(), step));
+  }
+
+  private Recipe with(
+      Teacher otherTeacher,
+      Student otherStudent,
+      List<TrainingListener> otherListeners,
+      @Nullable ResumePlan otherResume) {
+    return new Recipe(
+        otherTeacher,
+        otherStudent,
+        loss,
+        temperature,
+        rowTemperature,
+        layerMapping,
+        epochs,
+        steps,
+        batchSize,
+        gradientAccumulation,
+        gradientClipping,
+        optimizer,
+        learningRateSchedule,
+        seed,
+        device,
+        precision,
+        activationCheckpointing,
+        memoryLimit,
+        gradientNormSteps,
+        otherListeners,
+        validation,
+        evaluations,
+        earlyStopping,
+        checkpoints,
+        otherResume,
+        declarations);
+  }
+
   /** Returns how the student computes. */
-  Computation computation() {
+  public Computation computation() {
     return Computation.standard()
         .withTraining(precision)
         .withActivationCheckpointing(activationCheckpointing);
@@ -160,38 +219,5 @@ public record Recipe(
           count == 1 ? term : new LossTerm(term.name() + "#" + count, term.weight(), term.loss()));
     }
     return distinct;
-  }
-
-  /** Returns this recipe with one more listener. */
-  public Recipe withListener(TrainingListener listener) {
-    List<TrainingListener> more = new ArrayList<>(listeners);
-    more.add(listener);
-    return new Recipe(
-        teacher,
-        student,
-        loss,
-        temperature,
-        rowTemperature,
-        layerMapping,
-        epochs,
-        steps,
-        batchSize,
-        gradientAccumulation,
-        gradientClipping,
-        optimizer,
-        learningRateSchedule,
-        seed,
-        device,
-        precision,
-        activationCheckpointing,
-        memoryLimit,
-        gradientNormSteps,
-        more,
-        validation,
-        evaluations,
-        earlyStopping,
-        checkpoints,
-        resume,
-        declarations);
   }
 }

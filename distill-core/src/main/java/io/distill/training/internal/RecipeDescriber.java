@@ -15,6 +15,7 @@ import io.distill.mapping.LayerMapping;
 import io.distill.model.Precision;
 import io.distill.provenance.RecipeDescription;
 import io.distill.provenance.internal.PartCodec;
+import io.distill.provenance.spi.RecipePart;
 import io.distill.schedule.LearningRateSchedule;
 import io.distill.schedule.Progress;
 import io.distill.schedule.TemperatureSchedule;
@@ -102,7 +103,7 @@ public final class RecipeDescriber {
     json.addProperty("format", FORMAT);
     json.add("teacher", teacher(recipe.teacher()));
     json.add("data", data(dataset));
-    json.add("student", codec.encode(recipe.student()));
+    json.add("student", codec.encode(OpenStudent.described(recipe.student())));
     json.add("loss", codec.encode(recipe.loss()));
     if (recipe.rowTemperature() == null) {
       json.add("temperature", codec.encode(recipe.temperature()));
@@ -151,8 +152,11 @@ public final class RecipeDescriber {
     if (teacher == Teacher.none()) {
       return new JsonPrimitive(NO_TEACHER);
     }
-    JsonObject json = new JsonObject();
     Optional<String> fingerprint = teacher.fingerprint();
+    if (fingerprint.isEmpty() && teacher instanceof RecipePart) {
+      return codec.encode(teacher);
+    }
+    JsonObject json = new JsonObject();
     if (fingerprint.isPresent()) {
       json.addProperty("fingerprint", fingerprint.get());
     } else {

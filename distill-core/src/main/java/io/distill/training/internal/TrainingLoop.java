@@ -1,12 +1,18 @@
 package io.distill.training.internal;
 
 import ai.djl.pytorch.jni.JniUtils;
+import com.google.common.io.Closer;
 import io.distill.data.DistillationDataset;
 import io.distill.exception.DistillationException;
 import io.distill.internal.NativeEngine;
 import io.distill.internal.ProcessEnd;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.channels.ClosedByInterruptException;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.function.Function;
 
 /** Runs recipes: step after step, until the run is over or someone asks it to stop. */
 public final class TrainingLoop {
@@ -17,8 +23,47 @@ public final class TrainingLoop {
    * Runs a recipe on data, on this thread. An interrupt of the thread asks the run to stop, as the
    * signal does; it stays set.
    */
-  @SuppressWarnings("try") // the end of the process only has to be watched
   public static FinishedRun run(Recipe recipe, DistillationDataset dataset, StopSignal stop) {
+    return watched(
+            stop,
+            interrupts -> {
+              try (TrainingRun run = TrainingRun.open(recipe, dataset)) {
+                return run(List.of(run), stop, interrupts);
+              }
+            })
+        .get(0);
+  }
+
+  /**
+   * Runs recipes on the same data, on this thread, which take turns: one step each, in their order.
+   * A signal or an interrupt stops all of them after a whole round.
+   */
+  public static List<FinishedRun> runTogether(
+      List<Recipe> recipes, DistillationDataset dataset, StopSignal stop) {
+    return watched(
+        stop,
+        interrupts -> {
+          try (Closer all = Closer.create()) {
+            List<TrainingRun> runs = new ArrayList<>();
+            for (Recipe recipe : CommonCheckpoint.resumed(recipes)) {
+              try {
+                runs.add(TrainingRun.open(recipe, dataset));
+              } catch (RuntimeException | Error e) {
+                runs.forEach(run -> run.fail(e));
+                throw e;
+              }
+              all.register(runs.get(runs.size() - 1)::close);
+            }
+            return run(runs, stop, interrupts);
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+        });
+  }
+
+  @SuppressWarnings("try") // the end of the process only has to be watched
+  private static List<FinishedRun> watched(
+      StopSignal stop, Function<Interrupts, List<FinishedRun>> action) {
     NativeEngine.prepareThread();
     boolean gradients = JniUtils.isGradMode();
     JniUtils.setGradMode(true);
@@ -26,7 +71,7 @@ public final class TrainingLoop {
     Interrupts interrupts = new Interrupts(stop);
     // native code that is still running when the process takes the library down would crash it
     try (ProcessEnd.Registration watched = ProcessEnd.before(stop::request, ended)) {
-      return run(TrainingRun.open(recipe, dataset), stop, interrupts);
+      return action.apply(interrupts);
     } finally {
       ended.countDown();
       ProcessEnd.restIfEnding();
@@ -35,19 +80,30 @@ public final class TrainingLoop {
     }
   }
 
-  private static FinishedRun run(TrainingRun opened, StopSignal stop, Interrupts interrupts) {
-    try (TrainingRun run = opened) {
-      try {
-        while (!run.over() && !stop.requested()) {
-          interrupts.check();
-          interrupts.guard(run::advance, run::checkpoint);
-          interrupts.check();
+  private static List<FinishedRun> run(
+      List<TrainingRun> runs, StopSignal stop, Interrupts interrupts) {
+    List<FinishedRun> finished = new ArrayList<>();
+    try {
+      while (!stop.requested() && !runs.stream().allMatch(TrainingRun::over)) {
+        interrupts.check();
+        boolean kept = false;
+        for (TrainingRun run : runs) {
+          if (!run.over()) {
+            interrupts.guard(run::advance, run::checkpoint);
+            kept |= run.isKept();
+          }
         }
-        return run.finish();
-      } catch (RuntimeException | Error e) {
-        run.fail(e);
-        throw e;
+        if (kept && runs.size() > 1) {
+          // what learns from each other goes on only together
+          runs.forEach(run -> interrupts.guard(run::checkpoint, run::checkpoint));
+        }
+        interrupts.check();
       }
+      runs.forEach(run -> finished.add(run.finish()));
+      return finished;
+    } catch (RuntimeException | Error e) {
+      runs.subList(finished.size(), runs.size()).forEach(run -> run.fail(e));
+      throw e;
     }
   }
 

@@ -17,6 +17,8 @@ import io.distill.loss.LossTerm;
 import io.distill.model.DeployableModel;
 import io.distill.provenance.RecipeDescription;
 import io.distill.schedule.Progress;
+import io.distill.teacher.StudentFollower;
+import io.distill.teacher.Teacher;
 import io.distill.torchscript.HostTensor;
 import io.distill.training.EarlyStopping;
 import io.distill.training.Every;
@@ -48,6 +50,7 @@ final class TrainingRun implements AutoCloseable {
   private static final String BEST = "best";
   private static final String OPTIMIZER_FILE = "optimizer.safetensors";
   private static final String LOSS_FILE = "loss.safetensors";
+  private static final String TEACHER_FILE = "teacher.safetensors";
   private static final double NANOS = 1e9;
 
   private static final Logger LOGGER = LoggerFactory.getLogger(GradientScales.class);
@@ -63,6 +66,7 @@ final class TrainingRun implements AutoCloseable {
   private final List<AutoCloseable> resources = new ArrayList<>();
   private final NDManager manager;
   private final PreFlight.Cleared cleared;
+  private final @Nullable StudentFollower follower;
   private final TeacherAnswers answers;
   private final LossParameters lossParameters;
   private final FusedOptimizer optimizer;
@@ -93,8 +97,13 @@ final class TrainingRun implements AutoCloseable {
   private long lastEvaluationStep = -1;
   private boolean handedOver;
 
-  private TrainingRun(Recipe recipe, DistillationDataset dataset) {
-    this.recipe = recipe;
+  private TrainingRun(Recipe given, DistillationDataset dataset) {
+    Teacher teacher = given.teacher().forRun();
+    if (teacher != given.teacher()) {
+      resources.add(teacher);
+    }
+    this.recipe = given.withTeacher(teacher);
+    this.follower = teacher.follower().orElse(null);
     this.dataset = dataset;
     this.events = new Events(recipe.listeners());
     this.terms = recipe.terms();
@@ -113,6 +122,9 @@ final class TrainingRun implements AutoCloseable {
       resources.add(() -> closeUnlessHandedOver(student));
       if (resumed != null) {
         student.model().readFrom(resumed.path().resolve(STUDENT));
+        if (follower != null) {
+          follower.start(student);
+        }
       }
       manager = own(NativeEngine.newManager(recipe.device()));
       lossParameters = cleared.declared().allocate(manager);
@@ -186,6 +198,11 @@ final class TrainingRun implements AutoCloseable {
     return earlyStopped || taken >= totalSteps;
   }
 
+  /** Returns whether the present state is safe on disk. */
+  boolean isKept() {
+    return checkpoints != null && lastCheckpointStep == taken;
+  }
+
   /** Takes one optimizer step, and does what is due after it. */
   void advance() {
     int epoch = (int) (taken / stepsPerEpoch);
@@ -227,6 +244,9 @@ final class TrainingRun implements AutoCloseable {
       compared(new GradientScales(progress, outcome.norms()), firstOfEpoch);
     }
     taken++;
+    if (follower != null) {
+      follower.afterStep(taken);
+    }
     temperature = outcome.temperature();
     means = means.plus(outcome.rows(), outcome.loss(), outcome.values());
     TrainingListener.Step event =
@@ -378,6 +398,9 @@ final class TrainingRun implements AutoCloseable {
     Map<String, NDArray> ofLoss = new LinkedHashMap<>(lossParameters.all());
     ofLoss.putAll(lossParameters.buffers());
     SafeTensors.write(directory.resolve(LOSS_FILE), host(ofLoss), Map.of());
+    if (follower != null) {
+      SafeTensors.write(directory.resolve(TEACHER_FILE), host(follower.state()), Map.of());
+    }
     if (best != null) {
       best.save(directory.resolve(BEST));
     }
@@ -411,7 +434,7 @@ final class TrainingRun implements AutoCloseable {
     ResumePlan plan = recipe.resume();
     Path directory = plan == null ? null : plan.directory();
     CheckpointStore.Found found =
-        directory == null ? null : CheckpointStore.newest(directory).orElse(null);
+        plan == null ? null : CheckpointStore.newest(plan.directory(), plan.atMost()).orElse(null);
     if (plan != null && plan.required() && found == null) {
       throw new DistillationException(
           "resumeFrom must name a directory with checkpoints but "
@@ -488,6 +511,13 @@ final class TrainingRun implements AutoCloseable {
     try {
       optimizer.restore(SafeTensors.open(resumed.path().resolve(OPTIMIZER_FILE)).tensors());
       lossParameters.restore(SafeTensors.open(resumed.path().resolve(LOSS_FILE)).tensors());
+      if (follower != null) {
+        Restoring.copy(
+            "teacher state",
+            SafeTensors.open(resumed.path().resolve(TEACHER_FILE)).tensors(),
+            follower.state(),
+            manager);
+      }
     } catch (DistillationException e) {
       throw new DistillationException(
           "run cannot go on from checkpoint " + resumed.path() + ": " + e.getMessage(), e);
@@ -507,6 +537,9 @@ final class TrainingRun implements AutoCloseable {
     CheckpointPlan plan = recipe.checkpoints();
     if (plan != null && resumed.path().startsWith(plan.directory())) {
       lastCheckpointStep = taken;
+      if (checkpoints != null && requireNonNull(recipe.resume()).atMost().isPresent()) {
+        checkpoints.discardAfter(taken);
+      }
     }
   }
 
