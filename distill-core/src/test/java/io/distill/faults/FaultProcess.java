@@ -29,7 +29,8 @@ final class FaultProcess {
           "student", ModelFaults::directories,
           "blocks", ModelFaults::blocks,
           "checkpoint", ModelFaults::checkpoints,
-          "provenance", ModelFaults::provenance);
+          "provenance", ModelFaults::provenance,
+          "cache", ModelFaults::caches);
 
   private FaultProcess() {}
 

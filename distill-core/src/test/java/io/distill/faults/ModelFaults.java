@@ -18,6 +18,7 @@ import ai.onnx.proto.OnnxMl.StringStringEntryProto;
 import ai.onnx.proto.OnnxMl.TensorProto;
 import com.google.protobuf.ByteString;
 import io.distill.DistillationResult;
+import io.distill.Distiller;
 import io.distill.data.TextDataset;
 import io.distill.exception.DistillationException;
 import io.distill.huggingface.SafeTensors;
@@ -32,9 +33,13 @@ import io.distill.model.SignalReader;
 import io.distill.onnx.OnnxEncoderWeights;
 import io.distill.onnx.TinyEncoder;
 import io.distill.provenance.Provenance;
+import io.distill.teacher.CachedTeacher;
+import io.distill.teacher.Teacher;
 import io.distill.torchscript.HostTensor;
 import io.distill.torchscript.TorchScriptArchive;
+import io.distill.training.FloatRows;
 import io.distill.training.ResumableRun;
+import io.distill.training.RuleTeacher;
 import io.distill.training.TinyRuns;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -1013,6 +1018,61 @@ final class ModelFaults {
     }
     faults.refused("a file more", spoiled(whole, name + "/more.bin", new byte[3]));
     return faults.all();
+  }
+
+  /** What a teacher said; forged checksums are tried beside the format itself. */
+  static List<Fault> caches() {
+    FloatRows rows = FloatRows.random(12, 4, 3);
+    Faults faults =
+        new Faults(
+            "teacher cache",
+            "teacher.cache",
+            path -> {
+              try (CachedTeacher alone = Teacher.cached(path)) {
+                return alone.provides().isEmpty() ? "no rows yet" : learn(alone, rows);
+              }
+            });
+    byte[] whole =
+        bytes(
+            saved(
+                    directory -> {
+                      try (CachedTeacher writing =
+                          Teacher.cached(directory.resolve("teacher.cache"), RuleTeacher.echo())
+                              .identifiedAs("echo")) {
+                        if (writing.label(rows) != 12) {
+                          throw new IllegalStateException("rows were not all asked for");
+                        }
+                      }
+                    })
+                .resolve("teacher.cache"));
+    faults.either("nothing wrong at all", whole);
+    // what was cut off counts as not written yet
+    faults.common(whole, 48, false, false);
+    for (int at : new int[] {8, 16, 20, 24, 28, 32}) {
+      for (int value : new int[] {Integer.MAX_VALUE, -1, 0}) {
+        byte[] wrong = whole.clone();
+        int before =
+            ByteBuffer.wrap(wrong).putInt(at, value).rewind().compareTo(ByteBuffer.wrap(whole));
+        if (before != 0) {
+          faults.refused("the number " + value + " at byte " + at, wrong);
+        }
+      }
+    }
+    return faults.all();
+  }
+
+  private static String learn(Teacher teacher, FloatRows rows) {
+    try (DistillationResult result =
+        Distiller.builder()
+            .teacher(teacher)
+            .student(TinyRuns.perceptron())
+            .loss(TinyRuns.logitDistance())
+            .device(Device.cpu())
+            .epochs(1)
+            .batchSize(12)
+            .fit(rows)) {
+      return result.steps() + " steps";
+    }
   }
 
   /** What a saved student tells about its origin. */
