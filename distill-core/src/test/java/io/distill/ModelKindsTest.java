@@ -371,8 +371,8 @@ class ModelKindsTest {
         .hasMessageStartingWith(
             "TorchScript file "
                 + damaged
-                + " must be a module saved with torch.jit.save or by this library but libtorch"
-                + " refused it (")
+                + " must be a module saved with torch.jit.save or by this library but is"
+                + " damaged or unsafe (")
         .hasMessageEndingWith("); save it again");
   }
 

@@ -8,6 +8,7 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import io.distill.exception.DistillationException;
+import io.distill.internal.StrictJson;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.lang.ref.Cleaner;
@@ -23,6 +24,9 @@ final class NativeTokenizer implements Tokenizer {
 
   // a tokenizer has no close method: its native half is freed when the garbage collector finds it
   private static final Cleaner CLEANER = Cleaner.create();
+
+  /** Far above any vocabulary; an embedding has a row for each id up to the largest. */
+  private static final int MAX_ID = (1 << 24) - 1;
 
   private final TokenizerDefinition definition;
   private final int maxLength;
@@ -62,10 +66,12 @@ final class NativeTokenizer implements Tokenizer {
             Integer.toString(maxLength),
             "addSpecialTokens",
             "true");
+    NativeTokenizerCheck.require(definition.root());
     HuggingFaceTokenizer tokenizer = open(json, definition.source(), options);
     boolean complete = false;
     try {
-      int specialTokens = tokenizer.encode("", true, false).getIds().length;
+      long[] special = encode(tokenizer, definition.source(), "");
+      int specialTokens = special.length;
       checkArgument(
           maxLength > specialTokens,
           "maxLength must be greater than the %s special tokens of a text but was %s",
@@ -73,6 +79,16 @@ final class NativeTokenizer implements Tokenizer {
           maxLength);
       NativeTokenizer result =
           new NativeTokenizer(definition, maxLength, json, pieces(definition), tokenizer);
+      for (long id : special) {
+        if (id < 0 || id >= result.vocabularySize) {
+          throw new IllegalStateException(
+              "the special token "
+                  + id
+                  + " is outside of the vocabulary of "
+                  + result.vocabularySize
+                  + " ids");
+        }
+      }
       CLEANER.register(result, tokenizer::close);
       complete = true;
       return result;
@@ -102,7 +118,7 @@ final class NativeTokenizer implements Tokenizer {
     Map<String, Integer> ids = new HashMap<>();
     JsonElement vocabulary = definition.model().get("vocab");
     if (vocabulary instanceof JsonObject object) {
-      object.entrySet().forEach(entry -> ids.put(entry.getKey(), entry.getValue().getAsInt()));
+      object.entrySet().forEach(entry -> ids.put(entry.getKey(), id(entry.getValue())));
     } else if (vocabulary instanceof JsonArray array) {
       // Unigram: pairs of piece and score, the id is the position
       for (int i = 0; i < array.size(); i++) {
@@ -110,15 +126,37 @@ final class NativeTokenizer implements Tokenizer {
       }
     }
     for (JsonObject token : definition.addedTokens()) {
-      ids.put(token.get("content").getAsString(), token.get("id").getAsInt());
+      ids.put(token.get("content").getAsString(), id(token.get("id")));
     }
     return ids;
+  }
+
+  private static long[] encode(HuggingFaceTokenizer tokenizer, String source, String text) {
+    try {
+      return tokenizer.encode(text, true, false).getIds();
+    } catch (RuntimeException e) {
+      throw new DistillationException(
+          "tokenizer "
+              + source
+              + " must be able to encode any text but was not: "
+              + e.getMessage()
+              + "; check that its model fits its special tokens",
+          e);
+    }
+  }
+
+  private static int id(JsonElement element) {
+    int id = StrictJson.integer(element);
+    if (id < 0 || id > MAX_ID) {
+      throw new IllegalStateException("ids must be from 0 to " + MAX_ID + " but one is " + id);
+    }
+    return id;
   }
 
   @Override
   public int[] encode(String text) {
     requireNonNull(text, "text");
-    long[] longs = tokenizer.encode(WellFormed.text(text), true, false).getIds();
+    long[] longs = encode(tokenizer, definition.source(), WellFormed.text(text));
     int[] result = new int[longs.length];
     for (int i = 0; i < result.length; i++) {
       result[i] = (int) longs[i];

@@ -26,8 +26,18 @@ import java.util.zip.ZipException;
  */
 final class StrictTextReader extends Reader {
 
+  /**
+   * Text packs to a tenth, and rarely to less than a twentieth; a bomb unfolds to a thousand times
+   * its size.
+   */
+  private static final long MOST_INFLATION = 32;
+
+  private static final long ALWAYS_ALLOWED_BYTES = 16L << 20;
+  private static final int LONGEST_LINE = 1 << 24;
+
   private final Path path;
   private final InputStream stream;
+  private final long mostBytes;
   private final CharsetDecoder decoder =
       StandardCharsets.UTF_8
           .newDecoder()
@@ -38,10 +48,13 @@ final class StrictTextReader extends Reader {
   private boolean atStart = true;
   private boolean atEnd;
   private long line = 1;
+  private int lineLength;
+  private long read;
 
-  private StrictTextReader(Path path, InputStream stream) {
+  private StrictTextReader(Path path, InputStream stream, long mostBytes) {
     this.path = path;
     this.stream = stream;
+    this.mostBytes = mostBytes;
   }
 
   static StrictTextReader open(Path path) {
@@ -63,7 +76,12 @@ final class StrictTextReader extends Reader {
       throw unreadable(path, e);
     }
     try {
-      return new StrictTextReader(path, isCompressed(file) ? new GZIPInputStream(file) : file);
+      return isCompressed(file)
+          ? new StrictTextReader(
+              path,
+              new GZIPInputStream(file),
+              ALWAYS_ALLOWED_BYTES + MOST_INFLATION * Files.size(path))
+          : new StrictTextReader(path, file, Long.MAX_VALUE);
     } catch (IOException | RuntimeException e) {
       closeQuietly(file, e);
       if (e instanceof EOFException) {
@@ -137,8 +155,26 @@ final class StrictTextReader extends Reader {
       }
     }
     for (int i = characters.position(); i < characters.limit(); i++) {
-      if (characters.get(i) == '\n') {
+      char c = characters.get(i);
+      if (c == '\n') {
         line++;
+        lineLength = 0;
+      } else if (c == 0) {
+        throw new DistillationException(
+            "data file "
+                + path
+                + " must be UTF-8 text but line "
+                + line
+                + " has a zero byte, as UTF-16 and binary files have; save the file as UTF-8");
+      } else if (++lineLength > LONGEST_LINE) {
+        throw new DistillationException(
+            "data file "
+                + path
+                + " must have lines of at most "
+                + LONGEST_LINE
+                + " characters but line "
+                + line
+                + " is longer; check that it is a text file, and split the row");
       }
     }
     if (result.isError()) {
@@ -159,6 +195,16 @@ final class StrictTextReader extends Reader {
       int count = stream.read(bytes.array(), bytes.position(), bytes.remaining());
       if (count > 0) {
         bytes.position(bytes.position() + count);
+        read += count;
+        if (read > mostBytes) {
+          throw new DistillationException(
+              "data file "
+                  + path
+                  + " must unfold to at most "
+                  + MOST_INFLATION
+                  + " times its size but unfolds to more; if it is meant so, unpack it with gunzip"
+                  + " first");
+        }
       }
       return count < 0;
     } catch (EOFException e) {

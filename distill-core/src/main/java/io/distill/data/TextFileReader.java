@@ -7,16 +7,11 @@ import static java.util.Objects.requireNonNull;
 import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
-import com.google.gson.JsonParseException;
-import com.google.gson.JsonParser;
-import com.google.gson.Strictness;
-import com.google.gson.stream.JsonReader;
-import com.google.gson.stream.JsonToken;
 import io.distill.exception.DistillationException;
+import io.distill.internal.StrictJson;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.Reader;
-import java.io.StringReader;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -403,22 +398,25 @@ public final class TextFileReader {
   }
 
   private JsonObject object(String json, long line) {
-    try (JsonReader reader = new JsonReader(new StringReader(json))) {
-      reader.setStrictness(Strictness.STRICT);
-      JsonElement element = JsonParser.parseReader(reader);
-      if (element.isJsonObject() && reader.peek() == JsonToken.END_DOCUMENT) {
-        return element.getAsJsonObject();
-      }
-    } catch (IOException | JsonParseException | IllegalStateException e) {
+    try {
+      return StrictJson.object(json, "it", Integer.MAX_VALUE);
+    } catch (DistillationException e) {
       throw notAnObject(line, json, e);
     }
-    throw notAnObject(line, json, null);
   }
 
-  private DistillationException notAnObject(long line, String json, @Nullable Exception cause) {
+  private DistillationException notAnObject(long line, String json, Exception cause) {
+    String reason = String.valueOf(cause.getMessage());
     String start = json.length() <= 40 ? json : json.substring(0, 40) + "...";
     return new DistillationException(
-        "line " + line + " of " + path + " must be one JSON object but was: " + start, cause);
+        "line "
+            + line
+            + " of "
+            + path
+            + " must be one JSON object but was: "
+            + start
+            + (reason.startsWith("it must name") ? " (" + reason + ")" : ""),
+        cause);
   }
 
   private String text(JsonObject object, String key, long line) {

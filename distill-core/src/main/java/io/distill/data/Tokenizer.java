@@ -6,6 +6,8 @@ import static java.util.Objects.requireNonNull;
 import io.distill.exception.DistillationException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.OptionalInt;
@@ -76,7 +78,14 @@ public interface Tokenizer {
   static Tokenizer parse(InputStream tokenizerJson) {
     requireNonNull(tokenizerJson, "tokenizerJson");
     try {
-      return parse(new String(tokenizerJson.readAllBytes(), StandardCharsets.UTF_8));
+      byte[] content = tokenizerJson.readNBytes(TokenizerDefinition.MAX_BYTES + 1);
+      if (content.length > TokenizerDefinition.MAX_BYTES) {
+        throw new IOException("it has more than " + TokenizerDefinition.MAX_BYTES + " bytes");
+      }
+      return parse(StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(content)).toString());
+    } catch (CharacterCodingException e) {
+      throw new DistillationException(
+          "tokenizer must be UTF-8 text but is not; save it again as UTF-8", e);
     } catch (IOException e) {
       throw new DistillationException(
           "tokenizer must be readable from its stream but was not: " + e.getMessage(), e);

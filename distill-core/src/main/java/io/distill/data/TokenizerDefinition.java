@@ -7,20 +7,12 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
-import com.google.gson.JsonParseException;
-import com.google.gson.JsonParser;
 import com.google.gson.JsonPrimitive;
-import com.google.gson.Strictness;
-import com.google.gson.stream.JsonReader;
-import com.google.gson.stream.JsonToken;
 import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
-import java.io.IOException;
-import java.io.StringReader;
-import java.nio.charset.CharacterCodingException;
+import io.distill.internal.StrictJson;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -37,44 +29,29 @@ import java.util.function.Function;
  */
 record TokenizerDefinition(JsonObject root, String source) {
 
+  /** Many times the largest tokenizer there is. */
+  static final int MAX_BYTES = 256 << 20;
+
   static final String FILE_NAME = "tokenizer.json";
 
   static TokenizerDefinition read(Path path) {
     requireNonNull(path, "path");
     Path file = Files.isDirectory(path) ? path.resolve(FILE_NAME) : path;
-    try {
-      return parse(Files.readString(file), file.toString());
-    } catch (NoSuchFileException e) {
-      throw new DistillationException(
-          "tokenizer must be a "
-              + FILE_NAME
-              + " or a directory that has one but "
-              + file
-              + " does not exist",
-          e);
-    } catch (CharacterCodingException e) {
-      throw new DistillationException(
-          "tokenizer " + file + " must be UTF-8 text but is not; save it again as UTF-8", e);
-    } catch (IOException e) {
-      throw new DistillationException(
-          "tokenizer " + file + " must be readable but was not: " + e, e);
+    if (Files.exists(file)) {
+      return parse(StrictJson.text(file, "tokenizer", MAX_BYTES), file.toString());
     }
+    throw new DistillationException(
+        "tokenizer must be a "
+            + FILE_NAME
+            + " or a directory that has one but "
+            + file
+            + " does not exist");
   }
 
   static TokenizerDefinition parse(String text, String source) {
-    JsonElement element;
-    try (JsonReader reader = new JsonReader(new StringReader(withoutByteOrderMark(text)))) {
-      reader.setStrictness(Strictness.STRICT);
-      element = JsonParser.parseReader(reader);
-      if (reader.peek() != JsonToken.END_DOCUMENT) {
-        throw new JsonParseException("text after the end of the document");
-      }
-    } catch (IOException | JsonParseException | IllegalStateException e) {
-      throw new DistillationException(
-          "tokenizer " + source + " must be JSON but was not: " + e.getMessage(), e);
-    }
-    if (!element.isJsonObject()
-        || !(element.getAsJsonObject().get("model") instanceof JsonObject)) {
+    JsonObject root =
+        StrictJson.object(withoutByteOrderMark(text), "tokenizer " + source, MAX_BYTES);
+    if (!(root.get("model") instanceof JsonObject)) {
       throw new DistillationException(
           "tokenizer "
               + source
@@ -82,7 +59,7 @@ record TokenizerDefinition(JsonObject root, String source) {
               + FILE_NAME
               + " of a fast Hugging Face tokenizer");
     }
-    return new TokenizerDefinition(element.getAsJsonObject(), source);
+    return new TokenizerDefinition(root, source);
   }
 
   private static String withoutByteOrderMark(String text) {
@@ -98,9 +75,16 @@ record TokenizerDefinition(JsonObject root, String source) {
       return fast != null ? fast : NativeTokenizer.of(this, maxLength);
     } catch (ClassCastException
         | IllegalStateException
+        | IndexOutOfBoundsException
         | NullPointerException
-        | NumberFormatException
+        | IllegalArgumentException
         | UnsupportedOperationException e) {
+      if (wantedMaxLength.isPresent()
+          && e instanceof IllegalArgumentException
+          && !(e instanceof NumberFormatException)) {
+        // the caller's number, not one of the file
+        throw e;
+      }
       // how Gson says that an element has another type than it should
       throw new DistillationException(
           "tokenizer " + source + " must be a valid definition but was not: " + e, e);
@@ -109,7 +93,7 @@ record TokenizerDefinition(JsonObject root, String source) {
 
   private int truncation(String key) {
     return root.get("truncation") instanceof JsonObject truncation && truncation.has(key)
-        ? truncation.get(key).getAsInt()
+        ? StrictJson.integer(truncation.get(key))
         : Integer.MAX_VALUE;
   }
 
@@ -136,7 +120,7 @@ record TokenizerDefinition(JsonObject root, String source) {
   /** Returns the id in the file's padding section, or 0. */
   int padIdOfFile() {
     return root.get("padding") instanceof JsonObject padding && padding.has("pad_id")
-        ? padding.get("pad_id").getAsInt()
+        ? StrictJson.integer(padding.get("pad_id"))
         : 0;
   }
 
@@ -161,7 +145,7 @@ record TokenizerDefinition(JsonObject root, String source) {
       root.getAsJsonObject("model").getAsJsonObject("vocab").entrySet().stream()
           .sorted(
               Comparator.<Map.Entry<String, JsonElement>>comparingInt(
-                      entry -> entry.getValue().getAsInt())
+                      entry -> StrictJson.integer(entry.getValue()))
                   .thenComparing(Map.Entry::getKey))
           .forEach(entry -> vocabulary.add(entry.getKey(), entry.getValue()));
       model.add("vocab", vocabulary);

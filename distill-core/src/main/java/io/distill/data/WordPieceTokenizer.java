@@ -7,6 +7,7 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
+import io.distill.internal.StrictJson;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -86,7 +87,7 @@ final class WordPieceTokenizer implements Tokenizer {
       this.after = after;
       this.unknown = unknown;
       JsonElement longest = definition.model().get("max_input_chars_per_word");
-      this.longestWord = longest == null ? 100 : longest.getAsInt();
+      this.longestWord = longest == null ? 100 : StrictJson.integer(longest);
       this.truncatesLeft = definition.truncatesLeft();
       this.originalIds = originalIds;
     }
@@ -117,6 +118,18 @@ final class WordPieceTokenizer implements Tokenizer {
       if (addedTokens == null || unknown == NONE || template == null) {
         return null;
       }
+      for (List<Integer> part : template) {
+        for (int id : part) {
+          if (id < 0 || id >= pieces.length) {
+            throw new IllegalStateException(
+                "the special token "
+                    + id
+                    + " is outside of the vocabulary of "
+                    + pieces.length
+                    + " pieces");
+          }
+        }
+      }
       return new Vocabulary(
           definition,
           pieces,
@@ -137,7 +150,7 @@ final class WordPieceTokenizer implements Tokenizer {
     private static String @Nullable [] pieces(JsonObject vocabulary) {
       @Nullable String[] pieces = new @Nullable String[vocabulary.size()];
       for (Map.Entry<String, JsonElement> entry : vocabulary.entrySet()) {
-        int id = entry.getValue().getAsInt();
+        int id = StrictJson.integer(entry.getValue());
         if (id < 0 || id >= pieces.length || pieces[id] != null) {
           return null;
         }
@@ -157,7 +170,7 @@ final class WordPieceTokenizer implements Tokenizer {
       List<AddedToken> result = new ArrayList<>();
       for (JsonObject token : definition.addedTokens()) {
         String content = token.get("content").getAsString();
-        int id = token.get("id").getAsInt();
+        int id = StrictJson.integer(token.get("id"));
         // lstrip and rstrip take whitespace away, which yields no pieces anyway
         if (token.get("normalized").getAsBoolean()
             || token.get("single_word").getAsBoolean()
@@ -181,8 +194,8 @@ final class WordPieceTokenizer implements Tokenizer {
       List<Integer> after = new ArrayList<>();
       if (hasType(element, "BertProcessing")) {
         JsonObject processor = requireNonNull(element).getAsJsonObject();
-        before.add(processor.getAsJsonArray("cls").get(1).getAsInt());
-        after.add(processor.getAsJsonArray("sep").get(1).getAsInt());
+        before.add(StrictJson.integer(processor.getAsJsonArray("cls").get(1)));
+        after.add(StrictJson.integer(processor.getAsJsonArray("sep").get(1)));
       } else if (hasType(element, "TemplateProcessing")) {
         JsonObject processor = requireNonNull(element).getAsJsonObject();
         JsonObject tokens = processor.getAsJsonObject("special_tokens");
@@ -195,7 +208,7 @@ final class WordPieceTokenizer implements Tokenizer {
           }
           String name = part.getAsJsonObject("SpecialToken").get("id").getAsString();
           for (JsonElement id : tokens.getAsJsonObject(name).getAsJsonArray("ids")) {
-            (sequences == 0 ? before : after).add(id.getAsInt());
+            (sequences == 0 ? before : after).add(StrictJson.integer(id));
           }
         }
         if (sequences != 1) {

@@ -9,10 +9,10 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
-import com.google.gson.JsonParser;
 import com.google.gson.JsonPrimitive;
 import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
+import io.distill.internal.StrictJson;
 import io.distill.torchscript.HostTensor;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -130,9 +130,9 @@ public final class SafeTensors {
   private static SafeTensors parse(Path file, String json, long dataStart, long size) {
     Map<String, Entry> entries = new LinkedHashMap<>();
     Map<String, String> metadata = new LinkedHashMap<>();
+    JsonObject header = header(file, json);
     try {
-      for (Map.Entry<String, JsonElement> each :
-          JsonParser.parseString(json).getAsJsonObject().entrySet()) {
+      for (Map.Entry<String, JsonElement> each : header.entrySet()) {
         JsonObject value = each.getValue().getAsJsonObject();
         if (each.getKey().equals(METADATA)) {
           value.entrySet().forEach(pair -> metadata.put(pair.getKey(), string(pair.getValue())));
@@ -154,6 +154,18 @@ public final class SafeTensors {
     }
     requireGapless(file, entries, size - dataStart);
     return new SafeTensors(file, dataStart, entries, metadata);
+  }
+
+  private static JsonObject header(Path file, String json) {
+    try {
+      return StrictJson.object(json, "it", MAX_HEADER_BYTES);
+    } catch (DistillationException e) {
+      throw malformed(
+          file,
+          "must have a header that gives dtype, shape and data_offsets of each tensor but has not ("
+              + e.getMessage()
+              + ")");
+    }
   }
 
   private static String string(JsonElement element) {

@@ -33,7 +33,45 @@ public final class StrictJson {
   /** How many characters a number may have: more than any double or long is written with. */
   private static final int MAXIMUM_NUMBER = 32;
 
+  /** How far from 1 a number may be: as an int, 1e999999999 would fill the memory. */
+  private static final int MAXIMUM_SCALE = 400;
+
   private StrictJson() {}
+
+  /**
+   * Reads a text that must be an object.
+   *
+   * @param what what the text is, as messages call it
+   * @param limit the number of characters that it may have
+   * @throws DistillationException if it is too long, no such JSON, or another value
+   */
+  public static JsonObject object(String text, String what, int limit) {
+    JsonElement element = parse(text, what, limit);
+    if (element instanceof JsonObject object) {
+      return object;
+    }
+    throw new DistillationException(
+        what + " must be a JSON object but is another value; use a file that is whole");
+  }
+
+  /**
+   * Returns a whole number of 32 bits; {@code getAsInt} would cut off what does not fit.
+   *
+   * @throws NumberFormatException if it is another value
+   */
+  public static int integer(JsonElement element) {
+    if (element instanceof JsonPrimitive primitive && primitive.isNumber()) {
+      try {
+        return primitive.getAsBigDecimal().intValueExact();
+      } catch (ArithmeticException e) {
+        // told below
+      }
+    }
+    String text = String.valueOf(element);
+    throw new NumberFormatException(
+        "must be a whole number of 32 bits but was "
+            + (text.length() <= 40 ? text : text.substring(0, 40) + "..."));
+  }
 
   /**
    * Reads a file.
@@ -43,6 +81,17 @@ public final class StrictJson {
    * @throws DistillationException if it is missing, too large, or no such JSON
    */
   public static JsonElement read(Path file, String what, int limit) {
+    return parse(text(file, what, limit), what + " " + file, limit);
+  }
+
+  /**
+   * Reads a file as UTF-8 text. Devices and pipes, which may have no end, are no files.
+   *
+   * @param what what the file is, as messages call it
+   * @param limit the number of bytes that it may have
+   * @throws DistillationException if it is missing, too large, or no UTF-8
+   */
+  public static String text(Path file, String what, int limit) {
     byte[] bytes;
     try {
       if (!Files.isRegularFile(file)) {
@@ -60,8 +109,7 @@ public final class StrictJson {
           what + " " + file + " must be readable but was not (" + e + "); check the file", e);
     }
     try {
-      String text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
-      return parse(text, what + " " + file, limit);
+      return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
     } catch (CharacterCodingException e) {
       throw new DistillationException(
           what + " " + file + " must be UTF-8 but is not; use a file that is whole", e);
@@ -129,7 +177,12 @@ public final class StrictJson {
                   + " has "
                   + digits.length());
         }
-        yield new JsonPrimitive(new BigDecimal(digits));
+        BigDecimal number = new BigDecimal(digits);
+        if (Math.abs((long) number.scale()) > MAXIMUM_SCALE) {
+          throw new DistillationException(
+              what + " must have numbers that a double can hold but " + path + " is " + digits);
+        }
+        yield new JsonPrimitive(number);
       }
       case STRING -> new JsonPrimitive(reader.nextString());
       case BOOLEAN -> new JsonPrimitive(reader.nextBoolean());

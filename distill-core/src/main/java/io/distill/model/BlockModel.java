@@ -3,14 +3,12 @@ package io.distill.model;
 import static java.util.Objects.requireNonNull;
 
 import ai.djl.Device;
-import ai.djl.MalformedModelException;
 import ai.djl.Model;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.nn.Block;
 import ai.djl.nn.Parameter;
 import ai.djl.nn.SequentialBlock;
-import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
 import ai.djl.pytorch.jni.JniUtils;
 import ai.djl.training.ParameterStore;
@@ -20,6 +18,7 @@ import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
+import io.distill.torchscript.LoadedModule;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -224,30 +223,11 @@ public final class BlockModel implements SignalModel {
   @Override
   public void readFrom(Path directory) throws IOException {
     if (model.getBlock() instanceof PtSymbolBlock) {
-      model.setBlock(
-          JniUtils.loadModule(
-              (PtNDManager) model.getNDManager(),
-              directory.resolve(MODEL_FILE).toAbsolutePath(),
-              false,
-              new String[0],
-              new String[0],
-              trainable));
+      LoadedModule.loadInto(directory.resolve(MODEL_FILE), model, trainable);
+      parameters = trained(model, trainable);
     } else {
-      try {
-        model.load(directory, model.getName());
-      } catch (MalformedModelException e) {
-        throw new DistillationException(
-            "weights in "
-                + directory
-                + " must be those of the DJL model '"
-                + model.getName()
-                + "' but were refused ("
-                + e.getMessage()
-                + "); read those of the same student",
-            e);
-      }
+      BlockParameters.read(directory, model);
     }
-    parameters = trained(model, trainable);
   }
 
   @Override

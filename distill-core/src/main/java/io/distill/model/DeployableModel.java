@@ -11,18 +11,16 @@ import com.google.common.hash.Hashing;
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
 import com.google.gson.JsonObject;
-import com.google.gson.JsonParseException;
-import com.google.gson.JsonParser;
 import io.distill.data.BatchSource;
 import io.distill.data.DistillationDataset;
 import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
 import io.distill.internal.NativeEngine;
+import io.distill.internal.StrictJson;
 import io.distill.provenance.Provenance;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -48,6 +46,9 @@ import org.jspecify.annotations.Nullable;
 public final class DeployableModel implements AutoCloseable {
 
   private static final String CONFIG_FILE = "config.json";
+
+  /** Room for a million names of classes. */
+  private static final int MAX_CONFIG_BYTES = 64 << 20;
 
   /** Where the architecture of a model of this library stands in the configuration file. */
   static final String CONFIGURATION_PROPERTY = "distill";
@@ -139,6 +140,10 @@ public final class DeployableModel implements AutoCloseable {
 
   /**
    * Reads a directory that {@link #save} wrote, onto the default device.
+   *
+   * <p>Of a model of this library only configuration and weights are taken from the files, never
+   * code. A student from a TorchScript file of the user's own is a program: see {@link
+   * TorchScriptModel#open}.
    *
    * @param directory the directory
    * @return the model
@@ -269,12 +274,10 @@ public final class DeployableModel implements AutoCloseable {
               + file
               + " does not; give a directory that DeployableModel.save wrote");
     }
-    try {
-      return JsonParser.parseString(Files.readString(file, StandardCharsets.UTF_8))
-          .getAsJsonObject();
-    } catch (IOException | JsonParseException | IllegalStateException e) {
-      throw unreadable(file, e);
-    }
+    return StrictJson.object(
+        StrictJson.text(file, "configuration file", MAX_CONFIG_BYTES),
+        "configuration file " + file,
+        MAX_CONFIG_BYTES);
   }
 
   static List<String> classNames(Path directory, JsonObject config) {

@@ -3,10 +3,12 @@ package io.distill.model;
 import com.google.common.collect.Sets;
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
+import com.google.gson.JsonDeserializer;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import io.distill.exception.DistillationException;
+import io.distill.internal.StrictJson;
 import io.distill.signal.SignalKind;
 import io.distill.torchscript.HostTensor;
 import io.distill.torchscript.ScriptModule;
@@ -179,6 +181,12 @@ public sealed interface ModelConfiguration
   }
 
   private static Gson gson() {
-    return new GsonBuilder().serializeSpecialFloatingPointValues().create();
+    // Gson's own adapter cuts off digits that do not fit
+    JsonDeserializer<Integer> exact = (json, type, context) -> StrictJson.integer(json);
+    return new GsonBuilder()
+        .serializeSpecialFloatingPointValues()
+        .registerTypeAdapter(int.class, exact)
+        .registerTypeAdapter(Integer.class, exact)
+        .create();
   }
 }

@@ -6,11 +6,11 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.jni.JniUtils;
 import com.google.gson.JsonObject;
-import com.google.gson.JsonParseException;
-import com.google.gson.JsonParser;
 import io.distill.exception.DistillationException;
+import io.distill.internal.StrictJson;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import io.distill.torchscript.HostTensor;
@@ -28,6 +28,8 @@ public final class ScriptedModel implements SignalModel {
 
   /** The text inside the archive that holds the configuration. */
   private static final String CONFIGURATION = "distill.json";
+
+  private static final int MAX_CONFIGURATION = 1 << 20;
 
   private final ModelConfiguration configuration;
   private final Computation computation;
@@ -121,7 +123,12 @@ public final class ScriptedModel implements SignalModel {
       Path file, Device device, boolean trainable, Computation computation) {
     TorchScriptArchive archive = TorchScriptArchive.read(file);
     Map<String, HostTensor> weights = new LinkedHashMap<>(archive.module().parameters());
-    return open(configuration(file, archive.extras()), weights, device, trainable, computation);
+    ModelConfiguration configuration = configuration(file, archive.extras());
+    try {
+      return open(configuration, weights, device, trainable, computation);
+    } catch (DistillationException e) {
+      throw refused(file, e);
+    }
   }
 
   /**
@@ -145,20 +152,30 @@ public final class ScriptedModel implements SignalModel {
               + CONFIGURATION
               + "; load a foreign one with torchScript(...)");
     }
-    JsonObject json;
+    JsonObject json = StrictJson.object(text, "configuration in " + file, MAX_CONFIGURATION);
     try {
-      json = JsonParser.parseString(text).getAsJsonObject();
-    } catch (JsonParseException | IllegalStateException e) {
-      throw new DistillationException(
-          "configuration in " + file + " must be a JSON object but was not; save the model again",
-          e);
+      return ModelConfiguration.fromJson(json);
+    } catch (DistillationException e) {
+      throw refused(file, e);
     }
-    return ModelConfiguration.fromJson(json);
+  }
+
+  /** Says in which file what was found wrong. */
+  private static DistillationException refused(Path file, DistillationException e) {
+    return new DistillationException("model file " + file + " is refused: " + e.getMessage(), e);
   }
 
   private static void requireFinite(Map<String, HostTensor> weights) {
     weights.forEach(
         (name, tensor) -> {
+          if (tensor.type() != DataType.FLOAT32) {
+            throw new DistillationException(
+                "weight "
+                    + name
+                    + " must be float32 but is "
+                    + tensor.type()
+                    + "; save it as float32");
+          }
           float[] values = tensor.toFloatArray();
           for (int i = 0; i < values.length; i++) {
             if (!Float.isFinite(values[i])) {
@@ -282,6 +299,11 @@ public final class ScriptedModel implements SignalModel {
               + " must have the names and shapes of "
               + configuration.getClass().getSimpleName()
               + " but have others; read those of the same student");
+    }
+    try {
+      requireFinite(weights);
+    } catch (DistillationException e) {
+      throw refused(file, e);
     }
     boolean gradients = JniUtils.isGradMode();
     JniUtils.setGradMode(false);

@@ -38,12 +38,19 @@ public final class TorchScriptModel implements SignalModel {
   /**
    * Opens a file.
    *
+   * <p>A TorchScript file is a program for libtorch, which compiles it and runs it, some of it
+   * already while loading. It is checked first ({@link LoadedModule#load}): it cannot reach Python,
+   * Java or a shell, or name files, and damage is found by checksums; but it can take time and
+   * memory as it likes, and a chain of some thousand operators needs a larger stack ({@code -Xss}).
+   * Open only files from where you would take a library.
+   *
    * @param file a file that {@code torch.jit.save} wrote
    * @param reader which output is which signal
    * @param device where it lives
    * @param trainable whether it can be trained; parameters that were frozen when the file was
    *     written stay so
    * @return the model
+   * @throws DistillationException if the file is missing, damaged, unsafe, or has a weight of NaN
    */
   public static TorchScriptModel open(
       Path file, SignalReader reader, Device device, boolean trainable) {

@@ -14,19 +14,53 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 
-/**
- * Tensors that a model keeps in files beside it.
- *
- * @param directory the only directory that may be read, or empty if the model is not a file
- */
-record ExternalData(Optional<Path> directory) {
+/** Tensors that a model keeps in files beside it. */
+final class ExternalData {
 
-  /** Reads the bytes of one tensor; allocates only what the file really has. */
-  ByteBuffer read(TensorProto tensor, long bytes, String subject) {
+  private final Optional<Path> directory;
+  private final Map<Path, Long> sizes = new HashMap<>();
+
+  /**
+   * Creates a reader.
+   *
+   * @param directory the only directory that may be read, or empty if the model is not a file
+   */
+  ExternalData(Optional<Path> directory) {
+    this.directory = directory;
+  }
+
+  /** Returns the bytes of all files that these tensors are kept in. */
+  long bytes(Iterable<TensorProto> tensors, String model) {
+    for (TensorProto tensor : tensors) {
+      if (directory.isPresent() && tensor.getDataLocation() == TensorProto.DataLocation.EXTERNAL) {
+        String subject = TensorData.subject(tensor.getName(), tensor, model);
+        Path file = resolve(directory.get(), entries(tensor).getOrDefault("location", ""), subject);
+        sizes.computeIfAbsent(file, ExternalData::size);
+      }
+    }
+    return sizes.values().stream().mapToLong(Long::longValue).sum();
+  }
+
+  private static long size(Path file) {
+    try {
+      return Files.size(file);
+    } catch (IOException e) {
+      // told when the tensor is read
+      return 0;
+    }
+  }
+
+  private static Map<String, String> entries(TensorProto tensor) {
     Map<String, String> entries = new HashMap<>();
     for (StringStringEntryProto entry : tensor.getExternalDataList()) {
       entries.put(entry.getKey(), entry.getValue());
     }
+    return entries;
+  }
+
+  /** Reads the bytes of one tensor; allocates only what the file really has. */
+  ByteBuffer read(TensorProto tensor, long bytes, String subject) {
+    Map<String, String> entries = entries(tensor);
     String location = entries.getOrDefault("location", "");
     if (directory.isEmpty()) {
       throw new DistillationException(

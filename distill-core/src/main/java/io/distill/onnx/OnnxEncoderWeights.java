@@ -40,6 +40,11 @@ import java.util.Optional;
  */
 public final class OnnxEncoderWeights {
 
+  /** Twice for float16, and as much for vectors that an exporter stored once as they were equal. */
+  private static final long MOST_UNFOLDING = 4;
+
+  private static final long ALWAYS_ALLOWED_BYTES = 1 << 20;
+
   private final Configuration configuration;
   private final Map<String, HostTensor> tensors;
 
@@ -187,13 +192,36 @@ public final class OnnxEncoderWeights {
     EncoderTensors located = EncoderTensors.locate(graph, model);
     Configuration configuration = EncoderConfiguration.infer(graph, located, model);
     Map<String, HostTensor> tensors = new LinkedHashMap<>();
-    for (Map.Entry<String, Shape> entry : shapes(configuration, located.hasPooler()).entrySet()) {
+    Map<String, Shape> shapes = shapes(configuration, located.hasPooler());
+    long stored =
+        graph.bytes()
+            + external.bytes(
+                shapes.keySet().stream().map(each -> located.source(each).tensor()).toList(),
+                model);
+    long needed = 0;
+    for (Map.Entry<String, Shape> entry : shapes.entrySet()) {
       EncoderTensors.Source source = located.source(entry.getKey());
       tensors.put(
           entry.getKey(),
           TensorData.read(source, entry.getKey(), entry.getValue(), model, external));
+      needed += entry.getValue().size() * Float.BYTES;
+      requireJustified(needed, stored, model);
     }
     return new OnnxEncoderWeights(configuration, tensors);
+  }
+
+  /** Many parameters may name one stored tensor; their copies must not fill the memory. */
+  private static void requireJustified(long needed, long stored, String model) {
+    if (needed > MOST_UNFOLDING * stored + ALWAYS_ALLOWED_BYTES) {
+      throw new DistillationException(
+          model
+              + " must store each parameter but has only "
+              + stored
+              + " bytes for more than "
+              + needed
+              + " bytes of parameters, because layers share theirs; export an encoder whose layers"
+              + " differ");
+    }
   }
 
   private static Map<String, Shape> shapes(Configuration configuration, boolean pooler) {

@@ -45,6 +45,8 @@ final class OnnxGraph {
 
   // far above any real encoder; keeps a file of millions of empty messages from filling the heap
   private static final int MAX_ELEMENTS = 1 << 18;
+  // a hundred times what an encoder of 12 layers takes
+  private static final long MAX_STEPS = 1 << 18;
   private static final int BUFFER_BYTES = 1 << 16;
   private static final int MAX_SHAPE_ELEMENTS = 16;
 
@@ -73,15 +75,20 @@ final class OnnxGraph {
   private final Map<String, Constant> constants = new LinkedHashMap<>();
   private final Map<String, NodeProto> producers = new HashMap<>();
   private final ListMultimap<String, NodeProto> consumers = ArrayListMultimap.create();
+  private final String model;
+  private long bytes;
+  private long steps;
 
-  private OnnxGraph() {}
+  private OnnxGraph(String model) {
+    this.model = model;
+  }
 
   /**
    * Parses a serialized model. Model and graph are walked by hand, so that parts nobody needs
    * (value types, documentation, functions) are skipped and the number of elements is bounded.
    */
   static OnnxGraph parse(InputStream input, String model) throws IOException {
-    OnnxGraph graph = new OnnxGraph();
+    OnnxGraph graph = new OnnxGraph(model);
     CodedInputStream coded = CodedInputStream.newInstance(input, BUFFER_BYTES);
     coded.setSizeLimit(Integer.MAX_VALUE); // the most a protobuf message can have
     boolean versionSeen = false;
@@ -111,8 +118,14 @@ final class OnnxGraph {
     if (!graphSeen) {
       throw versionSeen ? damaged(model, coded.getTotalBytesRead(), null) : notOnnx(model, null);
     }
+    graph.bytes = coded.getTotalBytesRead();
     graph.connect();
     return graph;
+  }
+
+  /** Returns how many bytes the model has. */
+  long bytes() {
+    return bytes;
   }
 
   List<NodeProto> nodes() {
@@ -179,6 +192,7 @@ final class OnnxGraph {
     Deque<String> open = new ArrayDeque<>(seen);
     while (!open.isEmpty()) {
       for (NodeProto node : consumers.get(open.remove())) {
+        step();
         if (met.add(node)) {
           reached.add(node);
           if (!last.test(node)) {
@@ -197,6 +211,7 @@ final class OnnxGraph {
     Deque<String> open = new ArrayDeque<>(seen);
     while (!open.isEmpty()) {
       NodeProto node = producers.get(open.remove());
+      step();
       if (node != null) {
         leading.add(node);
         if (!last.test(node)) {
@@ -205,6 +220,16 @@ final class OnnxGraph {
       }
     }
     return leading;
+  }
+
+  /** Ways through a graph that is made to have many would take hours. */
+  private void step() {
+    if (++steps > MAX_STEPS) {
+      throw new DistillationException(
+          model
+              + " must be the graph of one encoder but has too many ways through it; export it"
+              + " again");
+    }
   }
 
   private void readGraph(CodedInputStream coded, String model) throws IOException {

@@ -199,7 +199,19 @@ public record Provenance(
           metrics(),
           terms,
           lineage,
-          member("omittedAncestors", Integer.class));
+          omittedAncestors());
+    }
+
+    private int omittedAncestors() {
+      int omitted = member("omittedAncestors", Integer.class);
+      if (omitted < 0) {
+        throw new DistillationException(
+            what
+                + " must have at least 0 omittedAncestors but has "
+                + omitted
+                + "; use a file that is whole");
+      }
+      return omitted;
     }
 
     private void checkMembers(int generation) {

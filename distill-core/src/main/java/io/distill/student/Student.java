@@ -104,6 +104,9 @@ public interface Student {
   /**
    * Trains a TorchScript file further; its inputs are not text, or come tokenised.
    *
+   * <p>The file is a program for libtorch: see {@link io.distill.model.TorchScriptModel#open} for
+   * what is checked before it runs, and what is not.
+   *
    * @param file a file that {@code torch.jit.save} wrote; it is not changed
    * @return the student
    */
@@ -113,6 +116,9 @@ public interface Student {
 
   /**
    * Trains a TorchScript file further and names its outputs.
+   *
+   * <p>The file is a program for libtorch: see {@link io.distill.model.TorchScriptModel#open} for
+   * what is checked before it runs, and what is not.
    *
    * @param file a file that {@code torch.jit.save} wrote; it is not changed
    * @param reader which output is which signal

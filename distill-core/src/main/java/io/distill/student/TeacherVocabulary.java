@@ -4,9 +4,9 @@ import static java.util.Objects.requireNonNull;
 
 import ai.djl.ndarray.types.Shape;
 import com.google.gson.JsonElement;
-import com.google.gson.JsonParser;
 import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
+import io.distill.internal.StrictJson;
 import io.distill.model.TransformerEncoder;
 import io.distill.torchscript.HostTensor;
 import java.nio.ByteBuffer;
@@ -56,7 +56,7 @@ final class TeacherVocabulary {
   /** Tells whether each piece of a tokenizer is the teacher's piece of the id given for it. */
   private static boolean hasPieces(Tokenizer tokenizer, int[] ids, Tokenizer teachers) {
     JsonElement vocabulary =
-        JsonParser.parseString(tokenizer.json())
+        StrictJson.object(tokenizer.json(), "tokenizer of the teacher", Integer.MAX_VALUE)
             .getAsJsonObject()
             .getAsJsonObject("model")
             .get("vocab");

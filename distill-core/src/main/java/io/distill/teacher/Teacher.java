@@ -384,6 +384,9 @@ public interface Teacher extends AutoCloseable {
   /**
    * Opens a TorchScript file whose inputs are not text, or come tokenised.
    *
+   * <p>The file is a program for libtorch: see {@link TorchScriptModel#open} for what is checked
+   * before it runs, and what is not.
+   *
    * @param file a file that {@code torch.jit.save} wrote
    * @return the teacher; close it
    * @throws DistillationException if the file is missing or damaged
@@ -394,6 +397,9 @@ public interface Teacher extends AutoCloseable {
 
   /**
    * Opens a TorchScript file and names its outputs.
+   *
+   * <p>The file is a program for libtorch: see {@link TorchScriptModel#open} for what is checked
+   * before it runs, and what is not.
    *
    * @param file a file that {@code torch.jit.save} wrote
    * @param reader which output is which signal
@@ -411,6 +417,9 @@ public interface Teacher extends AutoCloseable {
 
   /**
    * Opens a TorchScript file that reads tokenised text: {@code forward(input_ids, attention_mask)}.
+   *
+   * <p>The file is a program for libtorch: see {@link TorchScriptModel#open} for what is checked
+   * before it runs, and what is not.
    *
    * @param file a file that {@code torch.jit.save} wrote
    * @param reader which output is which signal

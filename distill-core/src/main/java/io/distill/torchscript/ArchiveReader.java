@@ -6,16 +6,12 @@ import com.google.common.base.Splitter;
 import com.google.common.collect.Iterables;
 import io.distill.exception.DistillationException;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Collections;
-import java.util.Deque;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -24,31 +20,30 @@ import java.util.Map;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.zip.CRC32;
-import java.util.zip.ZipEntry;
-import java.util.zip.ZipFile;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads archives that {@link ArchiveWriter} made. The pickle machine knows only the instructions
- * that the writer uses and constructs only tensors and modules: nothing in a file can run code.
+ * Reads archives that {@link ArchiveWriter} made. Only tensors and modules are constructed, and the
+ * source is taken as text: nothing in a file can run code.
  */
 final class ArchiveReader {
 
-  private static final long MAX_TEXT_BYTES = 64L << 20;
+  private static final long MAX_PICKLE_BYTES = 16L << 20;
+  private static final long MAX_SOURCE_BYTES = 8L << 20;
+  private static final long MAX_EXTRA_BYTES = 64L << 20;
+  private static final long MAX_STORAGE_BYTES = Integer.MAX_VALUE - 64L;
   private static final int MAX_DEPTH = 64;
 
-  private final ZipFile zip;
+  private final ZipDirectory zip;
   private final Map<String, ClassSource> classes;
-  private final ByteBuffer pickle;
-  private final Deque<Object> stack = new ArrayDeque<>();
+  private final Map<String, HostTensor> storages = new HashMap<>();
 
-  private ArchiveReader(ZipFile zip) throws IOException {
+  private ArchiveReader(ZipDirectory zip) throws IOException {
     this.zip = zip;
-    this.classes = ClassSource.parse(text(require(ArchiveWriter.FOLDER + "code/__torch__.py")));
-    this.pickle =
-        ByteBuffer.wrap(bytes(require(ArchiveWriter.FOLDER + "data.pkl"), MAX_TEXT_BYTES))
-            .order(ByteOrder.LITTLE_ENDIAN);
+    requireVersion();
+    this.classes =
+        ClassSource.parse(
+            text(require(ArchiveWriter.FOLDER + "code/__torch__.py"), MAX_SOURCE_BYTES));
   }
 
   static TorchScriptArchive read(Path file) {
@@ -70,9 +65,9 @@ final class ArchiveReader {
       throw new DistillationException(
           "TorchScript file must exist but " + file + " does not; check the path");
     }
-    try (ZipFile zip = new ZipFile(file.toFile(), StandardCharsets.UTF_8)) {
+    try (ZipDirectory zip = ZipDirectory.open(file)) {
       return part.of(new ArchiveReader(zip));
-    } catch (IOException | RuntimeException | StackOverflowError e) {
+    } catch (IOException | RuntimeException e) {
       throw new DistillationException(
           "TorchScript file "
               + file
@@ -86,213 +81,133 @@ final class ArchiveReader {
 
   // ---- zip ----------------------------------------------------------------------------------
 
-  private ZipEntry require(String name) {
-    ZipEntry entry = zip.getEntry(name);
+  private ZipDirectory.Entry require(String name) {
+    ZipDirectory.Entry entry = zip.find(name);
     if (entry == null) {
       throw malformed("entry " + name + " is missing");
+    }
+    if (!entry.stored()) {
+      throw malformed("entry " + name + " must be stored but is compressed");
     }
     return entry;
   }
 
-  private byte[] bytes(ZipEntry entry, long limit) throws IOException {
-    // Stored entries cannot expand, so a small file cannot demand much memory.
-    if (entry.getMethod() != ZipEntry.STORED || entry.getSize() > limit) {
-      throw malformed(
-          "entry " + entry.getName() + " must be stored and at most " + limit + " bytes");
-    }
-    try (InputStream in = zip.getInputStream(entry)) {
-      byte[] content = in.readAllBytes();
-      CRC32 checksum = new CRC32();
-      checksum.update(content);
-      if (content.length != entry.getSize() || checksum.getValue() != entry.getCrc()) {
-        throw malformed("entry " + entry.getName() + " is damaged (checksum)");
-      }
-      return content;
+  private String text(ZipDirectory.Entry entry, long limit) throws IOException {
+    byte[] bytes = zip.bytes(entry, limit);
+    try {
+      return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
+    } catch (CharacterCodingException e) {
+      throw malformed("entry " + entry.name() + " must be UTF-8 text but is not");
     }
   }
 
-  private String text(ZipEntry entry) throws IOException {
-    return new String(bytes(entry, MAX_TEXT_BYTES), StandardCharsets.UTF_8);
+  private void requireVersion() throws IOException {
+    String name = ArchiveWriter.FOLDER + "version";
+    String version = text(require(name), MAX_SOURCE_BYTES);
+    if (!version.equals(ArchiveWriter.FORMAT_VERSION)) {
+      throw malformed(
+          "entry "
+              + name
+              + " must be "
+              + ArchiveWriter.FORMAT_VERSION.strip()
+              + " but is another, as of a newer version of this library");
+    }
   }
 
   private Map<String, String> extras() throws IOException {
     String prefix = ArchiveWriter.FOLDER + "extra/";
     Map<String, String> extras = new LinkedHashMap<>();
-    for (ZipEntry entry : Collections.list(zip.entries())) {
-      if (entry.getName().startsWith(prefix)) {
-        extras.put(entry.getName().substring(prefix.length()), text(entry));
+    for (ZipDirectory.Entry entry : zip.entries()) {
+      if (entry.name().startsWith(prefix)) {
+        extras.put(
+            entry.name().substring(prefix.length()), text(require(entry.name()), MAX_EXTRA_BYTES));
       }
     }
     return extras;
   }
 
-  // ---- pickle -------------------------------------------------------------------------------
-
-  private enum Mark {
-    MARK
-  }
-
-  private record Global(String module, String name) {}
-
-  private record Storage(HostTensor elements) {}
-
-  private record ModuleObject(String typeName, Map<String, Object> state) {}
+  // ---- objects ------------------------------------------------------------------------------
 
   private ScriptModule module() throws IOException {
-    while (true) {
-      int instruction = pickle.get() & 0xff;
-      switch (instruction) {
-        case 0x80 -> pickle.get();
-        case 'c' -> stack.push(new Global(line(), line()));
-        case ')' -> stack.push(List.of());
-        case '(' -> stack.push(Mark.MARK);
-        case '}' -> stack.push(new LinkedHashMap<String, Object>());
-        case 'X' -> stack.push(string());
-        case 'K' -> stack.push((long) (pickle.get() & 0xff));
-        case 'J' -> stack.push((long) pickle.getInt());
-        case 0x8a -> {
-          if (pickle.get() != 8) {
-            throw malformed("unknown integer width");
-          }
-          stack.push(pickle.getLong());
-        }
-        case 'G' ->
-            stack.push(
-                ByteBuffer.allocate(8).putLong(Long.reverseBytes(pickle.getLong())).getDouble(0));
-        case 0x88 -> stack.push(true);
-        case 0x89 -> stack.push(false);
-        case 't' -> stack.push(sinceMark());
-        case 'Q' -> stack.push(storage(pop(List.class)));
-        case 'R' -> reduce();
-        case 0x81 -> {
-          pop(List.class);
-          stack.push(new ModuleObject(moduleName(pop(Global.class)), new LinkedHashMap<>()));
-        }
-        case 'u' -> {
-          List<Object> items = sinceMark();
-          @SuppressWarnings("unchecked")
-          Map<String, Object> state = (Map<String, Object>) pop(Map.class);
-          for (int i = 0; i + 1 < items.size(); i += 2) {
-            state.put((String) items.get(i), items.get(i + 1));
-          }
-          stack.push(state);
-        }
-        case 'b' -> {
-          @SuppressWarnings("unchecked")
-          Map<String, Object> state = (Map<String, Object>) pop(Map.class);
-          ModuleObject object = pop(ModuleObject.class);
-          stack.push(new ModuleObject(object.typeName(), state));
-        }
-        case '.' -> {
-          return script(pop(ModuleObject.class), 0);
-        }
-        default -> throw malformed("unknown pickle instruction " + instruction);
-      }
+    String name = ArchiveWriter.FOLDER + "data.pkl";
+    Object root =
+        new PickleReader(
+                "entry " + name,
+                zip.bytes(require(name), MAX_PICKLE_BYTES),
+                key -> {
+                  ZipDirectory.Entry record = zip.find(ArchiveWriter.FOLDER + "data/" + key);
+                  return record == null ? -1 : record.size();
+                })
+            .read();
+    if (root instanceof PickleReader.Instance instance) {
+      return script(instance, 0);
     }
+    throw malformed("entry " + name + " must hold a module but holds something else");
   }
 
-  private ScriptModule script(ModuleObject object, int depth) {
-    ClassSource source = classes.get(object.typeName());
-    if (source == null || depth > MAX_DEPTH) {
-      throw malformed("class " + object.typeName() + " has no source, or is nested too deeply");
+  private ScriptModule script(PickleReader.Instance object, int depth) throws IOException {
+    String typeName = object.type().name();
+    ClassSource source = classes.get(typeName);
+    if (source == null || !object.type().module().equals("__torch__") || depth > MAX_DEPTH) {
+      throw malformed(
+          "class " + object.type() + " has no source in the archive, or is nested too deeply");
     }
-    ScriptModule.Builder builder = ScriptModule.builder(object.typeName());
-    object
-        .state()
-        .forEach(
-            (name, value) -> {
-              if (name.equals("training")) {
-                return;
-              }
-              if (value instanceof HostTensor tensor) {
-                if (source.parameters().contains(name)) {
-                  builder.parameter(name, tensor);
-                } else {
-                  builder.buffer(name, tensor);
-                }
-              } else if (value instanceof ModuleObject child) {
-                builder.module(name, script(child, depth + 1));
-              } else if (value instanceof Long number) {
-                builder.constant(name, number.longValue());
-              } else if (value instanceof Double number) {
-                builder.constant(name, number.doubleValue());
-              } else if (value instanceof Boolean flag) {
-                builder.constant(name, flag.booleanValue());
-              } else {
-                throw malformed("attribute " + name + " has an unknown kind of value");
-              }
-            });
+    ScriptModule.Builder builder = ScriptModule.builder(typeName);
+    for (Map.Entry<?, ?> attribute : object.attributes().entrySet()) {
+      if (!(attribute.getKey() instanceof String name)) {
+        throw malformed("class " + object.type() + " has an attribute without a name");
+      }
+      Object value = attribute.getValue();
+      if (name.equals("training")) {
+        continue;
+      }
+      if (value instanceof PickleReader.Tensor tensor) {
+        if (source.parameters().contains(name)) {
+          builder.parameter(name, tensor(name, tensor));
+        } else {
+          builder.buffer(name, tensor(name, tensor));
+        }
+      } else if (value instanceof PickleReader.Instance child) {
+        builder.module(name, script(child, depth + 1));
+      } else if (value instanceof Long number) {
+        builder.constant(name, number.longValue());
+      } else if (value instanceof Double number) {
+        builder.constant(name, number.doubleValue());
+      } else if (value instanceof Boolean flag) {
+        builder.constant(name, flag.booleanValue());
+      } else {
+        throw malformed("attribute " + name + " has an unknown kind of value");
+      }
+    }
     source.methods().forEach(builder::method);
     return builder.build();
   }
 
-  private void reduce() {
-    List<?> arguments = pop(List.class);
-    Global callee = pop(Global.class);
-    switch (callee.name()) {
-      case "OrderedDict" -> stack.push(new LinkedHashMap<String, Object>());
-      case "_rebuild_tensor_v2" -> stack.push(tensor(arguments));
-      default -> throw malformed("function " + callee + " is not allowed");
+  private HostTensor tensor(String name, PickleReader.Tensor tensor) throws IOException {
+    DataType type = StorageTypes.type(tensor.storage().typeName());
+    if (type == null || !tensor.isWhole()) {
+      throw malformed(
+          "tensor "
+              + name
+              + " must be the whole of a storage of a known type but is a part, or of type "
+              + tensor.storage().typeName());
     }
-  }
-
-  private static HostTensor tensor(List<?> arguments) {
-    HostTensor elements = ((Storage) arguments.get(0)).elements();
-    long[] shape = ((List<?>) arguments.get(2)).stream().mapToLong(d -> (Long) d).toArray();
-    return HostTensor.of(elements.type(), new Shape(shape), elements.bytes());
-  }
-
-  private Storage storage(List<?> id) throws IOException {
-    DataType type = StorageTypes.type(((Global) id.get(1)).name());
-    if (type == null) {
-      throw malformed("storage type " + id.get(1) + " is unknown");
+    String key = tensor.storage().key() + " " + tensor.storage().typeName();
+    HostTensor elements = storages.get(key);
+    if (elements == null) {
+      long count = tensor.storage().count();
+      // an empty storage needs no entry
+      byte[] content =
+          count == 0
+              ? new byte[0]
+              : zip.bytes(
+                  require(ArchiveWriter.FOLDER + "data/" + tensor.storage().key()),
+                  MAX_STORAGE_BYTES);
+      elements = HostTensor.of(type, new Shape(count), ByteBuffer.wrap(content));
+      // read once, however often the pickle names it: memory is bounded by the file
+      storages.put(key, elements);
     }
-    ZipEntry entry = require(ArchiveWriter.FOLDER + "data/" + id.get(2));
-    byte[] content = bytes(entry, Integer.MAX_VALUE - 64L);
-    long count = (Long) id.get(4);
-    return new Storage(HostTensor.of(type, new Shape(count), ByteBuffer.wrap(content)));
-  }
-
-  private static String moduleName(Global global) {
-    if (!global.module().equals("__torch__")) {
-      throw malformed("class " + global.module() + "." + global.name() + " is not allowed");
-    }
-    return global.name();
-  }
-
-  private String line() {
-    StringBuilder text = new StringBuilder();
-    for (byte next = pickle.get(); next != '\n'; next = pickle.get()) {
-      text.append((char) next);
-    }
-    return text.toString();
-  }
-
-  private String string() {
-    int length = pickle.getInt();
-    if (length < 0 || length > pickle.remaining()) {
-      throw malformed("text of " + length + " bytes is longer than the file");
-    }
-    byte[] content = new byte[length];
-    pickle.get(content);
-    return new String(content, StandardCharsets.UTF_8);
-  }
-
-  private List<Object> sinceMark() {
-    List<Object> items = new ArrayList<>();
-    for (Object item = stack.pop(); item != Mark.MARK; item = stack.pop()) {
-      items.add(item);
-    }
-    Collections.reverse(items);
-    return items;
-  }
-
-  private <T> T pop(Class<T> type) {
-    Object top = stack.pop();
-    if (!type.isInstance(top)) {
-      throw malformed("a " + type.getSimpleName() + " was expected");
-    }
-    return type.cast(top);
+    return HostTensor.of(type, new Shape(tensor.shape()), elements.bytes());
   }
 
   private static DistillationException malformed(String detail) {
@@ -307,7 +222,8 @@ final class ArchiveReader {
     private static final Pattern CLASS = Pattern.compile("(?m)^class (\\w+)\\(Module\\):\\n");
     private static final Pattern METHOD = Pattern.compile("(?m)^  (?=def \\w+\\()");
     private static final Pattern QUOTED = Pattern.compile("\"(\\w+)\"");
-    private static final Pattern PARAMETERS = Pattern.compile("__parameters__ = \\[(.*)]\\n");
+    private static final Pattern PARAMETERS =
+        Pattern.compile("(?m)^  __parameters__ = \\[([^\\]\\n]*)]$");
 
     static Map<String, ClassSource> parse(String source) {
       Map<String, ClassSource> classes = new HashMap<>();

@@ -7,6 +7,7 @@ import ai.djl.Model;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.nn.Block;
 import ai.djl.nn.Parameter;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
@@ -14,6 +15,8 @@ import ai.djl.pytorch.jni.IValue;
 import ai.djl.pytorch.jni.IValueUtils;
 import ai.djl.pytorch.jni.JniUtils;
 import ai.djl.util.Pair;
+import com.google.common.base.Throwables;
+import com.google.common.util.concurrent.Uninterruptibles;
 import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
 import io.distill.internal.NativeEngine;
@@ -26,6 +29,8 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 
 /**
  * A TorchScript module in native memory; its methods run with one native call each.
@@ -34,6 +39,11 @@ import java.util.concurrent.ConcurrentHashMap;
  * it.
  */
 public final class LoadedModule implements AutoCloseable {
+
+  private static final int LONGEST_REASON = 1000;
+
+  /** Only address space: pages that are not touched cost nothing. */
+  private static final long COMPILER_STACK_BYTES = 512L << 20;
 
   private final Model model;
   private final PtSymbolBlock block;
@@ -62,43 +72,104 @@ public final class LoadedModule implements AutoCloseable {
   /**
    * Loads a TorchScript file, from this library or from PyTorch.
    *
+   * <p>The file is checked before libtorch sees it: the zip and all checksums, that tensors stay
+   * inside of their storages, that nothing but tensors and modules is built, and that the source
+   * neither names files nor is nested without end. What passes is still a program, compiled and run
+   * by libtorch: it can take time and memory. Load files only from where you would take a library.
+   *
    * @param file the file
    * @param device where it lives
    * @param trainable whether its parameters get gradients; those that were frozen when the file was
    *     written stay so
    * @return the module, in inference mode
-   * @throws DistillationException if the file is missing or libtorch refuses it
+   * @throws DistillationException if the file is missing, damaged, does what no model needs, or
+   *     libtorch refuses it
    */
   public static LoadedModule load(Path file, Device device, boolean trainable) {
     requireNonNull(device, "device");
+    requireFile(file);
+    try {
+      ArchiveCheck.require(file);
+    } catch (IOException | DistillationException e) {
+      throw refused(file, e);
+    }
+    return loadChecked(file, device, trainable);
+  }
+
+  /**
+   * Loads a TorchScript file into a DJL model in place of its block, with the checks of {@link
+   * #load(Path, Device, boolean)}.
+   *
+   * @param file the file
+   * @param model the model on the PyTorch engine that gets the block
+   * @param trainable whether its parameters get gradients
+   * @throws DistillationException if the file is missing or refused; the model keeps its block then
+   */
+  public static void loadInto(Path file, Model model, boolean trainable) {
+    requireFile(file);
+    try {
+      ArchiveCheck.require(file);
+      model.setBlock(block(file, model, trainable));
+    } catch (IOException | RuntimeException e) {
+      throw refused(file, e);
+    }
+  }
+
+  private static void requireFile(Path file) {
     if (!Files.isRegularFile(file)) {
       throw new DistillationException(
           "TorchScript file must exist but " + file + " does not; check the path");
     }
+  }
+
+  private static LoadedModule loadChecked(Path file, Device device, boolean trainable) {
     NativeEngine.prepareThread();
     Model model = NativeEngine.engine().newModel("module", device);
     try {
       // not Model.load, which would unfreeze parameters that the file says are frozen
-      model.setBlock(
-          JniUtils.loadModule(
-              (PtNDManager) model.getNDManager(),
-              file.toAbsolutePath(),
-              false,
-              new String[0],
-              new String[0],
-              trainable));
+      model.setBlock(block(file, model, trainable));
       return new LoadedModule(model, trainable);
     } catch (RuntimeException e) {
       model.close();
-      throw new DistillationException(
-          "TorchScript file "
-              + file
-              + " must be a module saved with torch.jit.save or by this library but libtorch"
-              + " refused it ("
-              + firstLine(e)
-              + "); save it again",
-          e);
+      throw refused(file, e);
     }
+  }
+
+  /** Runs libtorch's compiler, which works by recursion, on a stack that is large enough. */
+  private static Block block(Path file, Model model, boolean trainable) {
+    FutureTask<Block> loading =
+        new FutureTask<>(
+            () ->
+                JniUtils.loadModule(
+                    (PtNDManager) model.getNDManager(),
+                    file.toAbsolutePath(),
+                    false,
+                    new String[0],
+                    new String[0],
+                    trainable));
+    Thread thread = new Thread(null, loading, "distill-torchscript", COMPILER_STACK_BYTES);
+    thread.setDaemon(true);
+    thread.start();
+    try {
+      return requireNonNull(Uninterruptibles.getUninterruptibly(loading));
+    } catch (ExecutionException e) {
+      Throwables.throwIfUnchecked(requireNonNull(e.getCause()));
+      throw new DistillationException("libtorch could not load " + file, e);
+    }
+  }
+
+  private static DistillationException refused(Path file, Exception e) {
+    return new DistillationException(
+        "TorchScript file "
+            + file
+            + " must be a module saved with torch.jit.save or by this library but "
+            + (e instanceof DistillationException || e instanceof IOException
+                ? "is damaged or unsafe"
+                : "libtorch refused it")
+            + " ("
+            + firstLine(e)
+            + "); save it again",
+        e);
   }
 
   /**
@@ -118,7 +189,7 @@ public final class LoadedModule implements AutoCloseable {
       try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(file), 1 << 16)) {
         new TorchScriptArchive(module).writeTo(out);
       }
-      return load(file, device, trainable);
+      return loadChecked(file, device, trainable);
     } catch (IOException e) {
       throw new DistillationException(
           "temporary directory must be writable to load a module but was not ("
@@ -224,6 +295,7 @@ public final class LoadedModule implements AutoCloseable {
   private static String firstLine(Throwable error) {
     String message = String.valueOf(error.getMessage()).strip();
     int end = message.indexOf('\n');
-    return end < 0 ? message : message.substring(0, end);
+    String line = end < 0 ? message : message.substring(0, end);
+    return line.length() <= LONGEST_REASON ? line : line.substring(0, LONGEST_REASON) + "...";
   }
 }

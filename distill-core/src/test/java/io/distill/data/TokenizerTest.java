@@ -232,7 +232,7 @@ class TokenizerTest {
 
     assertThatThrownBy(() -> Tokenizer.load(file))
         .isInstanceOf(DistillationException.class)
-        .hasMessage("tokenizer " + file + " must be UTF-8 text but is not; save it again as UTF-8");
+        .hasMessage("tokenizer " + file + " must be UTF-8 but is not; use a file that is whole");
   }
 
   @Test
@@ -241,17 +241,17 @@ class TokenizerTest {
 
     assertThatThrownBy(() -> Tokenizer.load(directory))
         .isInstanceOf(DistillationException.class)
-        .hasMessageContaining(" must be readable but was not: ");
+        .hasMessageStartingWith("tokenizer must be a file but ");
   }
 
   @Test
   void parse_brokenText_isReported() {
     assertThatThrownBy(() -> Tokenizer.parse("{\"model\": "))
         .isInstanceOf(DistillationException.class)
-        .hasMessageStartingWith("tokenizer tokenizerJson must be JSON but was not: ");
+        .hasMessageStartingWith("tokenizer tokenizerJson must be JSON but is not (");
     assertThatThrownBy(() -> Tokenizer.parse("{\"model\": {}} x"))
         .isInstanceOf(DistillationException.class)
-        .hasMessageStartingWith("tokenizer tokenizerJson must be JSON but was not: ");
+        .hasMessageStartingWith("tokenizer tokenizerJson must be JSON but is not (");
     assertThatThrownBy(() -> Tokenizer.parse("{\"model\": 3}"))
         .isInstanceOf(DistillationException.class)
         .hasMessage(

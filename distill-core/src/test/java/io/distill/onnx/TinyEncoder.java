@@ -24,7 +24,7 @@ import java.util.function.UnaryOperator;
  * <p>Element {@code i} of each tensor is {@code i / 8} plus a number of its own, in PyTorch's
  * layout; linear weights are stored transposed, as exporters do. Fields switch to other styles.
  */
-final class TinyEncoder {
+public final class TinyEncoder {
 
   static final int HIDDEN = 4;
   static final int INTERMEDIATE = 6;
@@ -44,7 +44,8 @@ final class TinyEncoder {
   List<Long> headShape = List.of(0L, -1L, 2L, 2L);
   private int counter;
 
-  byte[] bytes() {
+  /** Returns the model as a file has it. */
+  public byte[] bytes() {
     return model().toByteArray();
   }
 

@@ -114,7 +114,7 @@ record RunState(
     try {
       JsonObject json = read.getAsJsonObject();
       String format = json.get("format").getAsString();
-      int version = json.get("version").getAsInt();
+      int version = StrictJson.integer(json.get("version"));
       if (!format.equals(FORMAT) || version != VERSION) {
         throw new DistillationException(
             "checkpoint manifest "

@@ -508,14 +508,19 @@ final class TrainingRun implements AutoCloseable {
 
   private void resume(Resumed resumed) throws IOException {
     RunState state = resumed.state();
-    optimizer.restore(SafeTensors.open(resumed.path().resolve(OPTIMIZER_FILE)).tensors());
-    lossParameters.restore(SafeTensors.open(resumed.path().resolve(LOSS_FILE)).tensors());
-    if (follower != null) {
-      Restoring.copy(
-          "teacher state",
-          SafeTensors.open(resumed.path().resolve(TEACHER_FILE)).tensors(),
-          follower.state(),
-          manager);
+    try {
+      optimizer.restore(SafeTensors.open(resumed.path().resolve(OPTIMIZER_FILE)).tensors());
+      lossParameters.restore(SafeTensors.open(resumed.path().resolve(LOSS_FILE)).tensors());
+      if (follower != null) {
+        Restoring.copy(
+            "teacher state",
+            SafeTensors.open(resumed.path().resolve(TEACHER_FILE)).tensors(),
+            follower.state(),
+            manager);
+      }
+    } catch (DistillationException e) {
+      throw new DistillationException(
+          "run cannot go on from checkpoint " + resumed.path() + ": " + e.getMessage(), e);
     }
     if (best != null) {
       best.resume(state, resumed.path().resolve(BEST));

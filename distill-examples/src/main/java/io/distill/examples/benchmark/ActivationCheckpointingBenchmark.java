@@ -160,7 +160,7 @@ public final class ActivationCheckpointingBenchmark {
   private static SteppedRun start(
       Setting setting, Tokenizer vocabulary, TextDataset dataset, boolean checkpointing) {
     return new SteppedRun(
-        schedule ->
+        steps ->
             Distiller.builder()
                 .teacher(new StepOverheadBenchmark.RowTeacher(vocabulary))
                 .student(setting.student(vocabulary))
@@ -168,7 +168,7 @@ public final class ActivationCheckpointingBenchmark {
                 .precision(setting.precision)
                 .activationCheckpointing(checkpointing)
                 .gradientNorms(0)
-                .learningRateSchedule(schedule)
+                .listener(steps)
                 .batchSize(ROWS)
                 .steps(StepOverheadBenchmark.ENDLESS)
                 .build(),

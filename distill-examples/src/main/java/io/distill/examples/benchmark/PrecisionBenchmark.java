@@ -119,13 +119,13 @@ public final class PrecisionBenchmark {
 
   private SteppedRun start(Size size, Precision precision, int threads) {
     return new SteppedRun(
-        schedule ->
+        steps ->
             Distiller.builder()
                 .teacher(new StepOverheadBenchmark.RowTeacher(vocabulary))
                 .student(size.student().apply(vocabulary))
                 .loss(Losses.softTargets().weighted(0.9).plus(Losses.hardLabels().weighted(0.1)))
                 .precision(precision)
-                .learningRateSchedule(schedule)
+                .listener(steps)
                 .batchSize(StepOverheadBenchmark.BATCH_SIZE)
                 .steps(StepOverheadBenchmark.ENDLESS)
                 .build(),

@@ -105,13 +105,13 @@ public class StepOverheadBenchmark {
     Tokenizer vocabulary = tokenizer.trimmedTo(dataset.texts());
     run =
         new SteppedRun(
-            schedule ->
+            steps ->
                 Distiller.builder()
                     .teacher(new RowTeacher(vocabulary))
                     .student(student(vocabulary))
                     .loss(
                         Losses.softTargets().weighted(0.9).plus(Losses.hardLabels().weighted(0.1)))
-                    .learningRateSchedule(schedule)
+                    .listener(steps)
                     .batchSize(BATCH_SIZE)
                     .steps(ENDLESS)
                     .build(),

@@ -4,10 +4,9 @@ import ai.djl.pytorch.jni.JniUtils;
 import io.distill.DistillationResult;
 import io.distill.Distiller;
 import io.distill.data.DistillationDataset;
-import io.distill.schedule.LearningRateSchedule;
+import io.distill.training.TrainingListener;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.CancellationException;
 import java.util.concurrent.SynchronousQueue;
 import java.util.function.Function;
 
@@ -15,7 +14,7 @@ import java.util.function.Function;
  * A real run of a recipe that goes on for as many steps as it is told, so that steps can be timed
  * without the checks, the teacher's pass and the start of a run.
  *
- * <p>The run is held in its learning-rate schedule, which the loop asks once a step.
+ * <p>The run is held by a listener at the end of each step.
  */
 final class SteppedRun implements AutoCloseable {
 
@@ -26,19 +25,27 @@ final class SteppedRun implements AutoCloseable {
   private final BlockingQueue<String> answers = new SynchronousQueue<>();
   private final Thread thread;
 
-  /** Only the training thread reads and writes it. */
+  // both are the training thread's
   private int remaining;
+  private boolean stopped;
 
   /**
-   * Starts a run and waits until it stands in its first step.
+   * Starts a run and waits until it stands at the end of its first step.
    *
-   * @param recipe makes the recipe around the schedule that holds the run
+   * @param recipe makes the recipe with the listener that holds the run
    * @param dataset the data
    * @param threads the number of threads of libtorch
    */
   SteppedRun(
-      Function<LearningRateSchedule, Distiller> recipe, DistillationDataset dataset, int threads) {
-    Distiller distiller = recipe.apply(progress -> pass());
+      Function<TrainingListener, Distiller> recipe, DistillationDataset dataset, int threads) {
+    Distiller distiller =
+        recipe.apply(
+            new TrainingListener() {
+              @Override
+              public void onStep(Step event) {
+                pass();
+              }
+            });
     thread = new Thread(() -> run(distiller, dataset, threads), "benchmarked run");
     thread.setDaemon(true);
     thread.start();
@@ -52,28 +59,31 @@ final class SteppedRun implements AutoCloseable {
       try (DistillationResult result = distiller.fit(dataset)) {
         end += " after " + result.steps() + " steps";
       }
-    } catch (CancellationException e) {
-      return;
+      if (stopped) {
+        return;
+      }
     } catch (RuntimeException | Error e) {
       end = e.toString();
     }
     answer(end);
   }
 
-  private double pass() {
+  /** Holds the run at the end of a step until more are wanted, or it is to stop. */
+  private void pass() {
     if (remaining == 0) {
       answer(DONE);
       remaining = order();
       if (remaining == STOP) {
-        throw new CancellationException("stopped");
+        stopped = true;
+        Thread.currentThread().interrupt();
+        return;
       }
     }
     remaining--;
-    return 1;
   }
 
   /**
-   * Takes some steps: from the middle of one to the middle of another.
+   * Takes some steps.
    *
    * @param count how many, at least 1
    */
@@ -98,7 +108,7 @@ final class SteppedRun implements AutoCloseable {
     try {
       answers.put(answer);
     } catch (InterruptedException e) {
-      throw cancelled(e);
+      Thread.currentThread().interrupt();
     }
   }
 
@@ -106,15 +116,8 @@ final class SteppedRun implements AutoCloseable {
     try {
       return orders.take();
     } catch (InterruptedException e) {
-      throw cancelled(e);
+      return STOP;
     }
-  }
-
-  private static CancellationException cancelled(InterruptedException cause) {
-    Thread.currentThread().interrupt();
-    CancellationException cancelled = new CancellationException("interrupted");
-    cancelled.initCause(cause);
-    return cancelled;
   }
 
   @Override
