@@ -627,7 +627,8 @@ class EnsembleTeacherTest {
   @Test
   void cachedMember_isAskedOnce(@TempDir Path directory) {
     RuleTeacher rule = RuleTeacher.echo();
-    try (CachedTeacher cached = Teacher.cached(directory.resolve("cache"), rule).identifiedAs("echo")) {
+    try (CachedTeacher cached =
+        Teacher.cached(directory.resolve("cache"), rule).identifiedAs("echo")) {
       EnsembleTeacher ensemble = Teacher.ensemble(cached, table(A));
       for (int run = 0; run < 2; run++) {
         recipe(ensemble).fit(ROWS).close();

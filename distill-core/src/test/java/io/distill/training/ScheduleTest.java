@@ -219,7 +219,8 @@ class ScheduleTest {
     List<LayerPair> last = List.of(new LayerPair(1, 2));
     assertThat(loss.prepared).containsExactly(own, last);
     assertThat(loss.computed).containsExactly(own, last);
-    assertThat(counts).containsOnly(List.of(2, 3));
+    // a lambda is first described by what it says at seven sizes
+    assertThat(counts.subList(7, counts.size())).isNotEmpty().containsOnly(List.of(2, 3));
   }
 
   @Test

@@ -25,6 +25,18 @@ import io.distill.schedule.TemperatureSchedule;
 import io.distill.schedule.WeightSchedule;
 import io.distill.student.Student;
 import io.distill.teacher.ModelTeacher;
+import io.distill.training.Every;
+import io.distill.training.EarlyStopping;
+import io.distill.provenance.Terms;
+import io.distill.provenance.Provenance;
+import io.distill.listener.TensorBoardEvents;
+import io.distill.listener.JsonLinesMetrics;
+import io.distill.listener.ConsoleProgress;
+import io.distill.TeacherAssistants;
+import io.distill.MutualLearning;
+import io.distill.DistillationRun;
+import io.distill.DistillationResults;
+import io.distill.BornAgain;
 import io.distill.teacher.Teacher;
 import java.nio.file.Path;
 import java.util.List;
@@ -109,6 +121,71 @@ final class ReadmeSnippets {
       NDArray scaled = context.student().logits().mul(context.parameter("scale"));
       NDArray difference = scaled.sub(context.teacher().logits());
       return context.meanOverRows(difference.square().mean(new int[] {1}));
+    }
+  }
+
+  static void survive(
+      Teacher teacher, Student small, DistillationLoss loss, TextDataset dataset, TextDataset test) {
+    Path run = Path.of("run");
+    try (DistillationResult result =
+        Distiller.builder()
+            .teacher(Teacher.cached(Path.of("teacher.cache"), teacher))
+            .student(small)
+            .loss(loss)
+            .validation(test)
+            .earlyStopping(EarlyStopping.maximising("accuracy").patience(5))
+            .checkpoint(run, Every.epochs(1), Every.minutes(10))
+            .resumeIfPresent(run)
+            .listener(ConsoleProgress.create())
+            .listener(JsonLinesMetrics.to(Path.of("metrics.jsonl")))
+            .listener(TensorBoardEvents.to(Path.of("tensorboard")))
+            .fit(dataset)) {
+      result.student().save(Path.of("student"));
+      result.report().teacher(teacher).testSet(test).writeHtml(Path.of("report.html"));
+    }
+  }
+
+  static void stop(Distiller distiller, TextDataset dataset) {
+    DistillationRun run = distiller.start(dataset);
+    run.stop(); // from any thread: ends after the present step, with a last checkpoint
+    DistillationResult result = run.result();
+    result.close();
+  }
+
+  static void many(
+      Teacher first, Teacher second, Teacher teacher, Distiller.Builder half, TextDataset dataset) {
+    Teacher both = Teacher.ensemble(first, second).weighted(0.7, 0.3);
+    Teacher average = Teacher.movingAverage(0.999); // of the student itself
+    try (DistillationResults chain =
+            TeacherAssistants.from(both)
+                .then(master -> recipe(master, 6))
+                .then(assistant -> recipe(assistant, 2))
+                .fit(dataset);
+        DistillationResults again =
+            BornAgain.from(teacher).generation(before -> recipe(before, 2)).fit(dataset);
+        DistillationResults peers =
+            MutualLearning.of(2, peer -> recipe(peer, 2)).fit(dataset);
+        DistillationResult steady = half.teacher(average).fit(dataset)) {
+      chain.student().save(Path.of("student"));
+      again.ensemble();
+      peers.students();
+      steady.student();
+    }
+  }
+
+  private static Distiller.Builder recipe(Teacher teacher, int layers) {
+    return Distiller.builder()
+        .teacher(teacher)
+        .student(Student.encoder().layers(layers).build())
+        .loss(softTargets().plus(hardLabels()));
+  }
+
+  static void again(Teacher teacher, TextDataset dataset) {
+    try (DistillationResult again =
+        Distiller.from(Provenance.read(Path.of("student/provenance.json")))
+            .teacher(teacher.declaring("org/model", Terms.spdx("Apache-2.0")))
+            .fit(dataset)) {
+      again.student().save(Path.of("again"));
     }
   }
 }
