@@ -10,10 +10,18 @@ import static io.distill.losses.Losses.tokenLevel;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
+import io.distill.BornAgain;
 import io.distill.DistillationResult;
+import io.distill.DistillationResults;
+import io.distill.DistillationRun;
 import io.distill.Distiller;
+import io.distill.MutualLearning;
+import io.distill.TeacherAssistants;
 import io.distill.data.TextDataset;
 import io.distill.data.Tokenizer;
+import io.distill.listener.ConsoleProgress;
+import io.distill.listener.JsonLinesMetrics;
+import io.distill.listener.TensorBoardEvents;
 import io.distill.loss.DistillationLoss;
 import io.distill.loss.LossContext;
 import io.distill.loss.LossSetup;
@@ -21,23 +29,15 @@ import io.distill.losses.Projector;
 import io.distill.mapping.LayerMapping;
 import io.distill.mapping.LayerPair;
 import io.distill.model.DeployableModel;
+import io.distill.provenance.Provenance;
+import io.distill.provenance.Terms;
 import io.distill.schedule.TemperatureSchedule;
 import io.distill.schedule.WeightSchedule;
 import io.distill.student.Student;
 import io.distill.teacher.ModelTeacher;
-import io.distill.training.Every;
-import io.distill.training.EarlyStopping;
-import io.distill.provenance.Terms;
-import io.distill.provenance.Provenance;
-import io.distill.listener.TensorBoardEvents;
-import io.distill.listener.JsonLinesMetrics;
-import io.distill.listener.ConsoleProgress;
-import io.distill.TeacherAssistants;
-import io.distill.MutualLearning;
-import io.distill.DistillationRun;
-import io.distill.DistillationResults;
-import io.distill.BornAgain;
 import io.distill.teacher.Teacher;
+import io.distill.training.EarlyStopping;
+import io.distill.training.Every;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -125,7 +125,11 @@ final class ReadmeSnippets {
   }
 
   static void survive(
-      Teacher teacher, Student small, DistillationLoss loss, TextDataset dataset, TextDataset test) {
+      Teacher teacher,
+      Student small,
+      DistillationLoss loss,
+      TextDataset dataset,
+      TextDataset test) {
     Path run = Path.of("run");
     try (DistillationResult result =
         Distiller.builder()
@@ -163,13 +167,12 @@ final class ReadmeSnippets {
                 .fit(dataset);
         DistillationResults again =
             BornAgain.from(teacher).generation(before -> recipe(before, 2)).fit(dataset);
-        DistillationResults peers =
-            MutualLearning.of(2, peer -> recipe(peer, 2)).fit(dataset);
+        DistillationResults peers = MutualLearning.of(2, peer -> recipe(peer, 2)).fit(dataset);
         DistillationResult steady = half.teacher(average).fit(dataset)) {
       chain.student().save(Path.of("student"));
-      again.ensemble();
-      peers.students();
-      steady.student();
+      again.student().save(Path.of("again"));
+      peers.students().get(0).save(Path.of("peer"));
+      steady.student().save(Path.of("steady"));
     }
   }
 
