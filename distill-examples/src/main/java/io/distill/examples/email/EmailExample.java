@@ -7,6 +7,7 @@ import io.distill.examples.email.Contest.Outcome;
 import io.distill.exception.DistillationException;
 import io.distill.model.DeployableModel;
 import io.distill.model.Precision;
+import io.distill.provenance.Terms;
 import io.distill.report.Report;
 import io.distill.teacher.ModelTeacher;
 import io.distill.teacher.Teacher;
@@ -248,7 +249,8 @@ public final class EmailExample implements Callable<Integer> {
   static ModelTeacher encoder() throws IOException {
     try (InputStream tokenizer = resource("all-minilm-l6-v2-tokenizer.json");
         InputStream onnx = resource("all-minilm-l6-v2.onnx")) {
-      return Teacher.onnxSentenceEncoder(onnx, Tokenizer.parse(tokenizer).withMaxLength(256));
+      return Teacher.onnxSentenceEncoder(onnx, Tokenizer.parse(tokenizer).withMaxLength(256))
+          .declaring("sentence-transformers/all-MiniLM-L6-v2", Terms.spdx("Apache-2.0"));
     }
   }
 
