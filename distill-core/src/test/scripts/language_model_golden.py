@@ -9,13 +9,16 @@ It needs PyTorch, transformers and safetensors; golden.json of each case names t
 is a folder as `save_pretrained` writes it, plus
 
 golden.json         token ids, masks, positions and greedy continuations
-golden.safetensors  float32 values: `single.logits` [1, L, V], `single.hidden_states.I` [1, L, D] (the
-                    last one after the final norm) and `batch.logits` [T, V], the T unmasked positions
-                    of the batch row by row
+golden.safetensors  float32 values. Decoders: `single.logits` [1, L, V], `single.hidden_states.I`
+                    [1, L, D] (the last one after the final norm), `batch.logits` [T, V], the T unmasked
+                    positions of the batch row by row. Encoders: `batch.hidden_states.I` [T, D] and
+                    `batch.pooled` [N, D], or, with a head, `batch.logits` [T, V] or [N, C]
 
 The batch is left padded for decoders and right padded for encoders. All values are those of the
 stored weights as float32, with eager attention. Weights come from a seed that is raised until
 continuations vary and no choice of a token is close.
+
+`phi3` with `longrope` is not among the cases.
 
 The rotation of `dynamic` scaling depends on the longest row seen. `greedy` is what `generate`
 gives with its cache, whose keys stay as they were rotated; `greedy_without_cache` rotates all keys
@@ -31,7 +34,14 @@ import safetensors
 import torch
 import transformers
 from safetensors.torch import save_file
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    GenerationConfig,
+)
 
 FOLDER = Path(__file__).parent / "../resources/io/distill/huggingface/golden"
 VOCABULARY, HIDDEN, LAYERS, HEADS, GROUPS, INTERMEDIATE = 96, 32, 2, 4, 2, 48
@@ -122,6 +132,26 @@ DECODERS = {
     "llama_float16": like_llama(dtype="float16"),
     "llama_bfloat16": like_llama(dtype="bfloat16"),
 }
+SMALL = {"vocab_size": 64, "max_position_embeddings": 32, "pad_token_id": 0}
+BERT = SMALL | {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 24,
+}
+ENCODERS = {
+    "bert": BERT,
+    "roberta": BERT
+    | {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "type_vocab_size": 1,
+       "layer_norm_eps": 1e-5},
+    "distilbert": SMALL | {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 24},
+}
+HEADS_OF_ENCODERS = {
+    "": AutoModel,
+    "_masked": AutoModelForMaskedLM,
+    "_classifier": AutoModelForSequenceClassification,
+}
+LABELS = ["negative", "neutral", "positive"]
 # config.json as transformers 4 and the published checkpoints have it, kept next to the new one
 OLD_CONFIGS = {
     "llama3": {
@@ -153,15 +183,14 @@ def randomize(model, seed):
                 parameter.copy_((0.5 if "embed" in name or "wte" in name else 0.3) * noise)
 
 
-def random_ids(seed):
+def random_ids(seed, vocabulary, lengths):
     generator = torch.Generator().manual_seed(seed)
-    rows = [torch.randint(3, VOCABULARY, (n,), generator=generator) for n in [SINGLE, *LENGTHS]]
-    return rows[0][None], rows[1:]
+    return [torch.randint(3, vocabulary, (n,), generator=generator) for n in lengths]
 
 
-def padded(rows, side):
+def padded(rows, side, padding=0):
     length = max(map(len, rows))
-    ids = torch.zeros(len(rows), length, dtype=torch.long)
+    ids = torch.full((len(rows), length), padding)
     mask = torch.zeros_like(ids)
     for i, row in enumerate(rows):
         place = slice(length - len(row), length) if side == "left" else slice(0, len(row))
@@ -207,15 +236,16 @@ def write(folder, golden, tensors, auto):
         "class": auto.__name__,
     } | golden
     (folder / "golden.json").write_text(compact(golden) + "\n")
-    save_file({k: v.detach().contiguous().float() for k, v in tensors.items()},
-              folder / "golden.safetensors")
+    save_file({k: v.contiguous() for k, v in tensors.items()}, folder / "golden.safetensors")
+    for file in folder.iterdir():
+        file.chmod(0o644)
 
 
 def compact(value, indent=0):
     """JSON with one line for each innermost list."""
     if isinstance(value, dict):
-        inner = [f'{" " * (indent + 1)}{json.dumps(k)}: {compact(v, indent + 1)}'
-                 for k, v in value.items()]
+        pad = " " * (indent + 1)
+        inner = [f"{pad}{json.dumps(k)}: {compact(v, indent + 1)}" for k, v in value.items()]
         return "{\n" + ",\n".join(inner) + "\n" + " " * indent + "}"
     if isinstance(value, list) and value and isinstance(value[0], list):
         inner = [" " * (indent + 1) + compact(v, indent + 1) for v in value]
@@ -240,7 +270,8 @@ def decoder(name, settings, seed):
     folder = fresh(name)
     model.to(getattr(torch, dtype)).save_pretrained(folder)
 
-    ids, rows = random_ids(seed)
+    first, *rows = random_ids(seed, VOCABULARY, [SINGLE, *LENGTHS])
+    ids = first[None]
     batch, mask = padded(rows, "left")
     positions = (mask.cumsum(-1) - 1).masked_fill(mask == 0, 0)
     ones = torch.ones_like(ids)
@@ -292,6 +323,32 @@ def decoder(name, settings, seed):
 
 
 @torch.no_grad()
+def encoder(family, suffix):
+    auto, head = HEADS_OF_ENCODERS[suffix], {}
+    if suffix == "_classifier":
+        head = {"id2label": dict(enumerate(LABELS)), "label2id": {k: i for i, k in enumerate(LABELS)}}
+    config = AutoConfig.for_model(family, **ENCODERS[family], **head)
+    model = auto.from_config(config)
+    randomize(model, 7)
+    folder = fresh(family + suffix)
+    model.save_pretrained(folder)
+
+    rows = random_ids(7, config.vocab_size, [12, 5, 9])
+    batch, mask = padded(rows, "right", config.pad_token_id)
+    output = load(auto, folder)(input_ids=batch, attention_mask=mask, output_hidden_states=True)
+    if suffix:
+        tensors = {"batch.logits": output.logits if head else output.logits[mask == 1]}
+    else:
+        states = enumerate(output.hidden_states)
+        tensors = {f"batch.hidden_states.{i}": x[mask == 1] for i, x in states}
+        if "pooler_output" in output:
+            tensors["batch.pooled"] = output.pooler_output
+    golden = {"batch": {"input_ids": batch.tolist(), "attention_mask": mask.tolist()}}
+    write(folder, golden, tensors, auto)
+    print(family + suffix)
+
+
+@torch.no_grad()
 def old_config(folder, old):
     config = json.loads((folder / "config.json").read_text())
     del config["rope_parameters"]
@@ -314,10 +371,15 @@ def old_config(folder, old):
 
 def main():
     torch.set_num_threads(1)
+    transformers.utils.logging.disable_progress_bar()
     names = sys.argv[1:]
     for name, settings in DECODERS.items():
         if not names or name in names:
             next(seed for seed in range(1, 100) if decoder(name, settings, seed))
+    for family in ENCODERS:
+        for suffix in HEADS_OF_ENCODERS:
+            if not names or family + suffix in names:
+                encoder(family, suffix)
 
 
 if __name__ == "__main__":
