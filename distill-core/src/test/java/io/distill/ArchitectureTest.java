@@ -46,13 +46,15 @@ class ArchitectureTest {
           "signal,schedule,provenance",
           "mapping",
           "torchscript,data",
-          "huggingface",
           "model",
-          "onnx",
+          "huggingface,onnx",
+          "generation",
+          "conversation",
           "loss",
           "teacher",
           "student",
           "training,evaluation",
+          "trace",
           "listener,report");
 
   private static List<String> rooms(String floor) {

@@ -17,7 +17,9 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 
 /** A tokenizer of any kind, run by DJL's native Hugging Face tokenizer. */
 final class NativeTokenizer implements Tokenizer {
@@ -33,6 +35,8 @@ final class NativeTokenizer implements Tokenizer {
   private final String json;
   private final String fingerprint;
   private final Map<String, Integer> ids;
+  private final Map<Integer, String> pieces;
+  private final Set<Integer> specialIds;
   private final int vocabularySize;
   private final HuggingFaceTokenizer tokenizer;
 
@@ -47,6 +51,13 @@ final class NativeTokenizer implements Tokenizer {
     this.json = json;
     this.fingerprint = TokenizerDefinition.fingerprint(json);
     this.ids = ids;
+    this.pieces = new HashMap<>(ids.size() * 2);
+    ids.forEach((piece, id) -> pieces.put(id, piece));
+    // an added token covers the piece that has its id
+    for (JsonObject token : definition.addedTokens()) {
+      pieces.put(id(token.get("id")), token.get("content").getAsString());
+    }
+    this.specialIds = definition.specialIds();
     this.vocabularySize = ids.values().stream().mapToInt(Integer::intValue).max().orElse(-1) + 1;
     this.tokenizer = tokenizer;
   }
@@ -70,7 +81,7 @@ final class NativeTokenizer implements Tokenizer {
     HuggingFaceTokenizer tokenizer = open(json, definition.source(), options);
     boolean complete = false;
     try {
-      long[] special = encode(tokenizer, definition.source(), "");
+      long[] special = encode(tokenizer, definition.source(), "", true);
       int specialTokens = special.length;
       checkArgument(
           maxLength > specialTokens,
@@ -131,9 +142,10 @@ final class NativeTokenizer implements Tokenizer {
     return ids;
   }
 
-  private static long[] encode(HuggingFaceTokenizer tokenizer, String source, String text) {
+  private static long[] encode(
+      HuggingFaceTokenizer tokenizer, String source, String text, boolean specialTokens) {
     try {
-      return tokenizer.encode(text, true, false).getIds();
+      return tokenizer.encode(text, specialTokens, false).getIds();
     } catch (RuntimeException e) {
       throw new DistillationException(
           "tokenizer "
@@ -155,13 +167,44 @@ final class NativeTokenizer implements Tokenizer {
 
   @Override
   public int[] encode(String text) {
+    return encode(text, true);
+  }
+
+  @Override
+  public int[] encode(String text, boolean specialTokens) {
     requireNonNull(text, "text");
-    long[] longs = encode(tokenizer, definition.source(), WellFormed.text(text));
+    long[] longs = encode(tokenizer, definition.source(), WellFormed.text(text), specialTokens);
     int[] result = new int[longs.length];
     for (int i = 0; i < result.length; i++) {
       result[i] = (int) longs[i];
     }
     return result;
+  }
+
+  @Override
+  public String decode(int[] tokenIds, boolean skipSpecialTokens) {
+    TokenizerDefinition.requireIds(tokenIds);
+    try {
+      return tokenizer.decode(Arrays.stream(tokenIds).asLongStream().toArray(), skipSpecialTokens);
+    } catch (RuntimeException e) {
+      throw new DistillationException(
+          "tokenizer "
+              + definition.source()
+              + " must be able to decode any ids but was not: "
+              + e.getMessage()
+              + "; check its decoder",
+          e);
+    }
+  }
+
+  @Override
+  public Optional<String> piece(int id) {
+    return Optional.ofNullable(pieces.get(id));
+  }
+
+  @Override
+  public Set<Integer> specialIds() {
+    return specialIds;
   }
 
   @Override

@@ -10,7 +10,9 @@ import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 
 /**
  * Turns text into the token ids of a model; immutable and thread-safe.
@@ -103,6 +105,80 @@ public interface Tokenizer {
    * @return the token ids, not padded, at most {@link #maxLength()}
    */
   int[] encode(String text);
+
+  /**
+   * Encodes a text with or without the special tokens that {@link #encode(String)} adds.
+   *
+   * <p>The name of a special token in the text becomes that token either way, which is how the text
+   * of a chat template gets its special tokens.
+   *
+   * @param text the text; may be empty
+   * @param specialTokens whether the special tokens around a text are added
+   * @return the token ids, not padded, at most {@link #maxLength()}
+   * @throws DistillationException if this is not a tokenizer of this library and its class does not
+   *     have this method
+   */
+  default int[] encode(String text, boolean specialTokens) {
+    if (specialTokens) {
+      return encode(text);
+    }
+    throw new DistillationException(
+        "tokenizer must be able to encode without special tokens but "
+            + getClass().getName()
+            + " is not; add encode(String, boolean) to it");
+  }
+
+  /**
+   * Decodes token ids to text; special tokens are left out.
+   *
+   * @param ids the token ids
+   * @return {@code decode(ids, true)}
+   * @throws IllegalArgumentException if an id is negative
+   * @throws DistillationException as {@link #decode(int[], boolean)} does
+   */
+  default String decode(int[] ids) {
+    return decode(ids, true);
+  }
+
+  /**
+   * Decodes token ids to text as the Hugging Face tokenizers library does: by the decoder of the
+   * definition, without further cleaning of spaces. Bytes that are no UTF-8 become U+FFFD.
+   *
+   * @param ids the token ids; an id without a piece, as the rows of a padded embedding have, is
+   *     left out
+   * @param skipSpecialTokens whether {@link #specialIds()} are left out
+   * @return the text
+   * @throws IllegalArgumentException if an id is negative
+   * @throws DistillationException if this is not a tokenizer of this library and its class does not
+   *     have this method
+   * @see TokenStream
+   */
+  default String decode(int[] ids, boolean skipSpecialTokens) {
+    throw new DistillationException(
+        "tokenizer must be able to decode but "
+            + getClass().getName()
+            + " is not; add decode(int[], boolean) to it");
+  }
+
+  /**
+   * Returns the piece of an id.
+   *
+   * @param id an id
+   * @return the piece as it is written in the vocabulary, or empty if the id has none
+   */
+  default Optional<String> piece(int id) {
+    return Optional.empty();
+  }
+
+  /**
+   * Returns the ids of special tokens, such as {@code [CLS]} or {@code </s>}: the added tokens that
+   * the definition calls special.
+   *
+   * @return the ids, ascending; not modifiable
+   */
+  default Set<Integer> specialIds() {
+    return Set.of();
+  }
 
   /**
    * Returns the number of ids, which is the number of rows of an embedding table.

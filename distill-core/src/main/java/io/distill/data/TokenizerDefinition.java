@@ -1,5 +1,6 @@
 package io.distill.data;
 
+import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
 import com.google.common.hash.Hashing;
@@ -15,10 +16,13 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.Function;
 
 /**
@@ -110,6 +114,17 @@ record TokenizerDefinition(JsonObject root, String source) {
     return tokens;
   }
 
+  /** Returns the ids of the added tokens that are special, ascending. */
+  Set<Integer> specialIds() {
+    Set<Integer> ids = new TreeSet<>();
+    for (JsonObject token : addedTokens()) {
+      if (token.get("special") instanceof JsonPrimitive special && special.getAsBoolean()) {
+        ids.add(StrictJson.integer(token.get("id")));
+      }
+    }
+    return Collections.unmodifiableSet(ids);
+  }
+
   /** Tells whether long texts lose their start instead of their end. */
   boolean truncatesLeft() {
     return root.get("truncation") instanceof JsonObject truncation
@@ -186,6 +201,14 @@ record TokenizerDefinition(JsonObject root, String source) {
       }
     }
     return otherwise;
+  }
+
+  /** Refuses ids that cannot be ids of any tokenizer. */
+  static void requireIds(int[] ids) {
+    requireNonNull(ids, "ids");
+    for (int id : ids) {
+      checkArgument(id >= 0, "ids must not be negative but one was %s", id);
+    }
   }
 
   static void save(Path directory, String json) {

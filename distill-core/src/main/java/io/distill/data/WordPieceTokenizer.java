@@ -16,7 +16,9 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,10 +30,12 @@ final class WordPieceTokenizer implements Tokenizer {
 
   private static final String PREFIX = "##";
   private static final int NONE = -1;
+  private static final int[] NO_IDS = {};
 
   private final Vocabulary vocabulary;
   private final int maxLength;
   private volatile @Nullable String fingerprint;
+  private volatile @Nullable Tokenizer other;
 
   private WordPieceTokenizer(Vocabulary vocabulary, int maxLength) {
     int specialTokens = vocabulary.before.length + vocabulary.after.length;
@@ -65,6 +69,7 @@ final class WordPieceTokenizer implements Tokenizer {
     final int longestWord;
     final boolean truncatesLeft;
     final int @Nullable [] originalIds;
+    final Set<Integer> specialIds;
 
     private Vocabulary(
         TokenizerDefinition definition,
@@ -90,6 +95,7 @@ final class WordPieceTokenizer implements Tokenizer {
       this.longestWord = longest == null ? 100 : StrictJson.integer(longest);
       this.truncatesLeft = definition.truncatesLeft();
       this.originalIds = originalIds;
+      this.specialIds = definition.specialIds();
     }
 
     static @Nullable Vocabulary of(TokenizerDefinition definition) {
@@ -254,9 +260,14 @@ final class WordPieceTokenizer implements Tokenizer {
 
   @Override
   public int[] encode(String text) {
+    return encode(text, true);
+  }
+
+  @Override
+  public int[] encode(String text, boolean specialTokens) {
     requireNonNull(text, "text");
-    int[] before = vocabulary.before;
-    int[] after = vocabulary.after;
+    int[] before = specialTokens ? vocabulary.before : NO_IDS;
+    int[] after = specialTokens ? vocabulary.after : NO_IDS;
     int room = maxLength - before.length - after.length;
     // what comes after the last token kept need not be looked at, unless the start is cut off
     Encoding encoding =
@@ -368,6 +379,77 @@ final class WordPieceTokenizer implements Tokenizer {
       encoding.size = size;
       encoding.add(vocabulary.unknown);
     }
+  }
+
+  @Override
+  public String decode(int[] ids, boolean skipSpecialTokens) {
+    TokenizerDefinition.requireIds(ids);
+    JsonElement decoder = vocabulary.definition.root().get("decoder");
+    boolean joins = decoder == null || decoder.isJsonNull();
+    boolean cleans = false;
+    if (!joins) {
+      if (!Vocabulary.hasType(decoder, "WordPiece")
+          || !(decoder instanceof JsonObject object)
+          || !(object.get("prefix") instanceof JsonPrimitive prefix)
+          || !prefix.getAsString().equals(PREFIX)
+          || !(object.get("cleanup") instanceof JsonPrimitive cleanup)) {
+        return other().decode(ids, skipSpecialTokens);
+      }
+      cleans = cleanup.getAsBoolean();
+    }
+    StringBuilder text = new StringBuilder();
+    boolean first = true;
+    for (int id : ids) {
+      if (id >= vocabulary.pieces.length
+          || (skipSpecialTokens && vocabulary.specialIds.contains(id))) {
+        continue;
+      }
+      String piece = vocabulary.pieces[id];
+      if (!first) {
+        piece = !joins && piece.startsWith(PREFIX) ? piece.substring(2) : " " + piece;
+      }
+      text.append(cleans ? cleaned(piece) : piece);
+      first = false;
+    }
+    return text.toString();
+  }
+
+  /** Takes spaces out of one piece as the decoder of the tokenizers library does. */
+  private static String cleaned(String piece) {
+    return piece
+        .replace(" .", ".")
+        .replace(" ?", "?")
+        .replace(" !", "!")
+        .replace(" ,", ",")
+        .replace(" ' ", "'")
+        .replace(" n't", "n't")
+        .replace(" 'm", "'m")
+        .replace(" do not", " don't")
+        .replace(" 's", "'s")
+        .replace(" 've", "'ve")
+        .replace(" 're", "'re");
+  }
+
+  /** Returns the native tokenizer of the same definition, for a decoder that is not BERT's. */
+  private Tokenizer other() {
+    Tokenizer result = other;
+    if (result == null) {
+      result = NativeTokenizer.of(vocabulary.definition, maxLength);
+      other = result;
+    }
+    return result;
+  }
+
+  @Override
+  public Optional<String> piece(int id) {
+    return id >= 0 && id < vocabulary.pieces.length
+        ? Optional.of(vocabulary.pieces[id])
+        : Optional.empty();
+  }
+
+  @Override
+  public Set<Integer> specialIds() {
+    return vocabulary.specialIds;
   }
 
   @Override

@@ -262,6 +262,15 @@ public final class SafeTensors {
   }
 
   /**
+   * Returns the file.
+   *
+   * @return the path it was opened by
+   */
+  public Path file() {
+    return file;
+  }
+
+  /**
    * Returns what the header says.
    *
    * @return an entry for each tensor, in the order of the header
@@ -284,31 +293,25 @@ public final class SafeTensors {
    *
    * @param name its name
    * @return the tensor; its elements are read from the file as they are needed
-   * @throws DistillationException if there is no such tensor, it has 2 GiB or more, or the file
-   *     cannot be read
+   * @throws DistillationException if there is no such tensor, or the file cannot be read
    */
   public HostTensor tensor(String name) {
     Entry entry = entries.get(requireNonNull(name, "name"));
     if (entry == null) {
       throw malformed(file, "must have a tensor '" + name + "' but has " + entries.keySet());
     }
-    long length = entry.end() - entry.begin();
-    if (length > Integer.MAX_VALUE) {
-      throw malformed(
-          file, "must have tensors below 2 GiB but '" + name + "' has " + length + " bytes");
-    }
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-      if (channel.size() < dataStart + entry.end()) {
-        // a mapping beyond the end would end the process
-        throw new IOException("file has become shorter");
-      }
-      return HostTensor.of(
-          entry.type(),
-          entry.shape(),
-          channel.map(FileChannel.MapMode.READ_ONLY, dataStart + entry.begin(), length));
+      return HostTensor.mapped(entry.type(), entry.shape(), channel, dataStart + entry.begin());
     } catch (IOException e) {
       throw new DistillationException(
-          "safetensors file " + file + " must stay readable but was not (" + e + ")", e);
+          "safetensors file "
+              + file
+              + " must stay readable but was not for tensor '"
+              + name
+              + "' ("
+              + e.getMessage()
+              + "); fetch the file again",
+          e);
     }
   }
 
@@ -349,9 +352,10 @@ public final class SafeTensors {
   private static void write(OutputStream out, Map<String, HostTensor> tensors) throws IOException {
     WritableByteChannel channel = Channels.newChannel(out);
     for (HostTensor tensor : tensors.values()) {
-      ByteBuffer bytes = tensor.bytes();
-      while (bytes.hasRemaining()) {
-        channel.write(bytes);
+      for (ByteBuffer chunk : tensor.chunks()) {
+        while (chunk.hasRemaining()) {
+          channel.write(chunk);
+        }
       }
     }
   }
@@ -380,7 +384,7 @@ public final class SafeTensors {
       entry.add("shape", shape);
       JsonArray offsets = new JsonArray();
       offsets.add(offset);
-      offset += tensor.bytes().remaining();
+      offset += tensor.byteCount();
       offsets.add(offset);
       entry.add("data_offsets", offsets);
       header.add(each.getKey(), entry);

@@ -8,6 +8,8 @@ public enum Activation {
   GELU("torch.gelu(%s)"),
   /** GELU by the tanh approximation. */
   GELU_TANH("torch.gelu(%s, approximate=\"tanh\")"),
+  /** {@code x · sigmoid(x)}, also called swish. */
+  SILU("torch.silu(%s)"),
   /** The hyperbolic tangent. */
   TANH("torch.tanh(%s)");
 

@@ -21,6 +21,7 @@ import io.distill.internal.StrictJson;
 import io.distill.provenance.Provenance;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -62,6 +63,7 @@ public final class DeployableModel implements AutoCloseable {
   private final @Nullable Tokenizer tokenizer;
   private final List<String> classNames;
   private final @Nullable Provenance provenance;
+  private final @Nullable ModelWriter writer;
 
   /**
    * Puts the parts together.
@@ -72,18 +74,20 @@ public final class DeployableModel implements AutoCloseable {
    */
   public DeployableModel(
       SignalModel model, @Nullable Tokenizer tokenizer, List<String> classNames) {
-    this(model, tokenizer, classNames, null);
+    this(model, tokenizer, classNames, null, null);
   }
 
   private DeployableModel(
       SignalModel model,
       @Nullable Tokenizer tokenizer,
       List<String> classNames,
-      @Nullable Provenance provenance) {
+      @Nullable Provenance provenance,
+      @Nullable ModelWriter writer) {
     this.model = requireNonNull(model, "model");
     this.tokenizer = tokenizer;
     this.classNames = List.copyOf(classNames);
     this.provenance = provenance;
+    this.writer = writer;
   }
 
   /**
@@ -93,7 +97,26 @@ public final class DeployableModel implements AutoCloseable {
    * @return the same live model; close either
    */
   public DeployableModel withProvenance(@Nullable Provenance provenance) {
-    return new DeployableModel(model, tokenizer, classNames, provenance);
+    return new DeployableModel(model, tokenizer, classNames, provenance, writer);
+  }
+
+  /**
+   * Returns this model with another form of the directories that {@link #save} writes.
+   *
+   * @param writer the form, such as that of a Hugging Face checkpoint; null for this library's own
+   * @return the same live model; close either
+   */
+  public DeployableModel withWriter(@Nullable ModelWriter writer) {
+    return new DeployableModel(model, tokenizer, classNames, provenance, writer);
+  }
+
+  /**
+   * Returns in which form {@link #save} writes.
+   *
+   * @return the form; empty for this library's own
+   */
+  public Optional<ModelWriter> writer() {
+    return Optional.ofNullable(writer);
   }
 
   /**
@@ -194,6 +217,12 @@ public final class DeployableModel implements AutoCloseable {
    */
   public static DeployableModel load(
       Path directory, Device device, boolean trainable, Computation computation) {
+    return SavedModel.of(directory).open(device, trainable, computation);
+  }
+
+  /** Reads a directory of this library's own form. */
+  static DeployableModel loadOwn(
+      Path directory, Device device, boolean trainable, Computation computation) {
     JsonObject config = readConfig(directory);
     List<String> names = classNames(directory, config);
     Tokenizer tokenizer = tokenizer(directory, config);
@@ -206,7 +235,8 @@ public final class DeployableModel implements AutoCloseable {
           TorchScriptModel.open(modelFile, SignalReader.standard(), device, trainable),
           tokenizer,
           names,
-          provenance);
+          provenance,
+          null);
     }
     ScriptedModel model = ScriptedModel.read(modelFile, device, trainable, computation);
     try {
@@ -215,7 +245,7 @@ public final class DeployableModel implements AutoCloseable {
       model.close();
       throw e;
     }
-    return new DeployableModel(model, tokenizer, names, provenance);
+    return new DeployableModel(model, tokenizer, names, provenance, null);
   }
 
   private static void requireBelongTogether(
@@ -234,10 +264,7 @@ public final class DeployableModel implements AutoCloseable {
               + names.size()
               + "; save the model again");
     }
-    int rows =
-        configuration instanceof TransformerEncoder encoder
-            ? encoder.vocabularySize()
-            : configuration instanceof BagOfEmbeddings bag ? bag.vocabularySize() : 0;
+    int rows = configuration.vocabularySize();
     int pieces = tokenizer == null ? 0 : tokenizer.vocabularySize();
     if (pieces > rows) {
       throw new DistillationException(
@@ -510,17 +537,25 @@ public final class DeployableModel implements AutoCloseable {
         directory,
         CONFIG_FILE,
         target -> {
-          model.writeTo(target);
-          if (tokenizer != null) {
-            tokenizer.save(target);
+          if (writer == null) {
+            writeOwn(target);
+          } else {
+            writer.write(this, target);
           }
-          AtomicFiles.write(target.resolve(CONFIG_FILE), config() + "\n");
-          AtomicFiles.write(target.resolve(SERVING_FILE), serving());
           if (provenance != null) {
             provenance.write(target.resolve(Provenance.FILE));
             AtomicFiles.write(target.resolve(CARD_FILE), provenance.modelCard());
           }
         });
+  }
+
+  private void writeOwn(Path target) throws IOException {
+    model.writeTo(target);
+    if (tokenizer != null) {
+      tokenizer.save(target);
+    }
+    AtomicFiles.write(target.resolve(CONFIG_FILE), config() + "\n");
+    AtomicFiles.write(target.resolve(SERVING_FILE), serving());
   }
 
   /**

@@ -47,23 +47,46 @@ final class Layers {
 
   /** A matrix product in the precision of the computation; bfloat16 comes out as such. */
   ScriptModule product(String name, long out, long in) {
-    if (reduced.isEmpty()) {
-      return linear(name, out, in);
+    return product(name, out, in, true);
+  }
+
+  /** A matrix product with or without a bias, in the precision of the computation. */
+  ScriptModule product(String name, long out, long in, boolean biased) {
+    String type = (reduced.isEmpty() ? "Linear" : "MixedLinear") + (biased ? "" : "WithoutBias");
+    ScriptModule.Builder builder =
+        ScriptModule.builder(type).parameter("weight", take(name + ".weight", out, in));
+    if (biased) {
+      builder.parameter("bias", take(name + ".bias", out));
     }
-    return ScriptModule.builder("MixedLinear")
-        .parameter("weight", take(name + ".weight", out, in))
-        .parameter("bias", take(name + ".bias", out))
+    String bias = biased ? ", self.bias" : "";
+    String exact = "torch.linear(input, self.weight" + bias + ")";
+    if (reduced.isEmpty()) {
+      return builder
+          .method("def forward(self, input: Tensor) -> Tensor:\n  return " + exact + "\n")
+          .build();
+    }
+    String mixedBias = biased ? ", torch.to(self.bias, 15)" : "";
+    return builder
         .method(
             """
             def forward(self, input: Tensor) -> Tensor:
               if %s:
-                output = torch.linear(torch.to(input, 15), torch.to(self.weight, 15), torch.to(self.bias, 15))
+                output = torch.linear(torch.to(input, 15), torch.to(self.weight, 15)%s)
               else:
-                output = torch.linear(input, self.weight, self.bias)
+                output = %s
               return output
             """
-                .formatted(reduced))
+                .formatted(reduced, mixedBias, exact))
         .build();
+  }
+
+  /** A product with a weight that belongs to another module; the result is float32. */
+  String tied(String weight, String input) {
+    String exact = "torch.linear(" + input + ", " + weight + ")";
+    return reduced.isEmpty()
+        ? exact
+        : "torch.to(torch.linear(torch.to(%s, 15), torch.to(%s, 15)), 6) if %s else %s"
+            .formatted(input, weight, reduced, exact);
   }
 
   /** Converts once what several products read. */
@@ -87,6 +110,18 @@ final class Layers {
             """
             def forward(self, input: Tensor) -> Tensor:
               return torch.linear(input, self.weight, self.bias)
+            """)
+        .build();
+  }
+
+  ScriptModule rootMeanSquareNorm(String name, long width, double epsilon) {
+    return ScriptModule.builder("RootMeanSquareNorm")
+        .parameter("weight", take(name + ".weight", width))
+        .constant("eps", epsilon)
+        .method(
+            """
+            def forward(self, input: Tensor) -> Tensor:
+              return torch.rms_norm(input, [torch.size(input, -1)], self.weight, self.eps)
             """)
         .build();
   }

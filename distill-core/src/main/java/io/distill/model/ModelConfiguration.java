@@ -18,7 +18,7 @@ import java.util.Set;
 
 /** The shape of one of the library's own models: everything but the weights. */
 public sealed interface ModelConfiguration
-    permits BagOfEmbeddings, MultilayerPerceptron, TransformerEncoder {
+    permits BagOfEmbeddings, MultilayerPerceptron, TransformerDecoder, TransformerEncoder {
 
   /**
    * Draws weights.
@@ -108,6 +108,15 @@ public sealed interface ModelConfiguration
   }
 
   /**
+   * Returns the number of rows of the table of embeddings.
+   *
+   * @return one more than the largest token id; 0 if inputs are no tokens, which is the default
+   */
+  default int vocabularySize() {
+    return 0;
+  }
+
+  /**
    * Returns the number of classes.
    *
    * @return the number of classes; 0 if the model has no classifier
@@ -148,11 +157,12 @@ public sealed interface ModelConfiguration
           switch (name == null ? "" : name.getAsString()) {
             case "BagOfEmbeddings" -> BagOfEmbeddings.class;
             case "MultilayerPerceptron" -> MultilayerPerceptron.class;
+            case "TransformerDecoder" -> TransformerDecoder.class;
             case "TransformerEncoder" -> TransformerEncoder.class;
             default ->
                 throw new DistillationException(
                     "architecture must be one of BagOfEmbeddings, MultilayerPerceptron,"
-                        + " TransformerEncoder but was "
+                        + " TransformerDecoder, TransformerEncoder but was "
                         + name
                         + "; the file may come from a newer version");
           };

@@ -3,6 +3,8 @@ package io.distill.model;
 import static java.util.Objects.requireNonNull;
 
 import ai.djl.Device;
+import com.google.common.base.Suppliers;
+import com.google.common.collect.ImmutableList;
 import com.google.common.collect.ImmutableSet;
 import com.google.gson.JsonObject;
 import io.distill.data.Tokenizer;
@@ -13,27 +15,36 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.ServiceLoader;
 import java.util.Set;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A directory that {@link DeployableModel#save} wrote, read as far as it is small: everything but
- * the weights. Immutable, and it owns no native memory.
+ * A directory with a model, read as far as it is small: everything but the weights. Immutable, and
+ * it owns no native memory.
  */
-public final class SavedModel {
+public abstract class SavedModel {
+
+  private static final Supplier<List<ModelFormat>> FORMATS =
+      Suppliers.memoize(
+          () ->
+              ImmutableList.copyOf(
+                  ServiceLoader.load(ModelFormat.class, SavedModel.class.getClassLoader())));
 
   private final Path directory;
-  private final boolean ofThisLibrary;
   private final @Nullable Tokenizer tokenizer;
   private final List<String> classNames;
 
-  private SavedModel(
-      Path directory,
-      boolean ofThisLibrary,
-      @Nullable Tokenizer tokenizer,
-      List<String> classNames) {
-    this.directory = directory;
-    this.ofThisLibrary = ofThisLibrary;
+  /**
+   * Describes a directory.
+   *
+   * @param directory the directory
+   * @param tokenizer how text becomes the model's inputs; null if they are not text
+   * @param classNames the names of its classes, by index; empty if unknown
+   */
+  protected SavedModel(Path directory, @Nullable Tokenizer tokenizer, List<String> classNames) {
+    this.directory = requireNonNull(directory, "directory");
     this.tokenizer = tokenizer;
     this.classNames = List.copyOf(classNames);
   }
@@ -41,13 +52,19 @@ public final class SavedModel {
   /**
    * Reads what is small.
    *
-   * @param directory the directory
+   * @param directory a directory that {@link DeployableModel#save} wrote, or one of another {@link
+   *     ModelFormat}, such as a Hugging Face checkpoint
    * @return the description
    * @throws DistillationException if a file is missing, or one that was read is damaged
    */
   public static SavedModel of(Path directory) {
     requireNonNull(directory, "directory");
     JsonObject config = DeployableModel.readConfig(directory);
+    for (ModelFormat format : FORMATS.get()) {
+      if (format.reads(directory, config)) {
+        return format.read(directory, config);
+      }
+    }
     if (!Files.isRegularFile(directory.resolve(SignalModel.MODEL_FILE))) {
       throw new DistillationException(
           "model directory must have a file "
@@ -56,11 +73,7 @@ public final class SavedModel {
               + directory
               + " has none; give a directory that DeployableModel.save wrote");
     }
-    return new SavedModel(
-        directory,
-        config.has(DeployableModel.CONFIGURATION_PROPERTY),
-        DeployableModel.tokenizer(directory, config),
-        DeployableModel.classNames(directory, config));
+    return new OwnFormat(directory, config);
   }
 
   /**
@@ -72,11 +85,7 @@ public final class SavedModel {
    * @return the model, with this tokenizer; close it
    * @throws DistillationException if a file is damaged
    */
-  public DeployableModel open(Device device, boolean trainable, Computation computation) {
-    DeployableModel model = DeployableModel.load(directory, device, trainable, computation);
-    return new DeployableModel(model.model(), tokenizer, model.classNames())
-        .withProvenance(model.provenance().orElse(null));
-  }
+  public abstract DeployableModel open(Device device, boolean trainable, Computation computation);
 
   /**
    * Returns where the model is.
@@ -106,16 +115,12 @@ public final class SavedModel {
   }
 
   /**
-   * Reads the architecture from the model file, and no weight.
+   * Reads the architecture, and no weight.
    *
    * @return the configuration; empty if the model is not of this library
    * @throws DistillationException if the file is damaged
    */
-  public Optional<ModelConfiguration> configuration() {
-    return ofThisLibrary
-        ? Optional.of(ScriptedModel.configuration(directory.resolve(SignalModel.MODEL_FILE)))
-        : Optional.empty();
-  }
+  public abstract Optional<ModelConfiguration> configuration();
 
   /**
    * Returns what the model may be asked for.
@@ -130,17 +135,47 @@ public final class SavedModel {
   }
 
   /**
-   * Returns the size of the weights, by that of their file.
+   * Returns the size of the weights, without loading them.
    *
    * @return what loading takes
    */
-  public Footprint footprint() {
-    try {
-      long bytes = Files.size(directory.resolve(SignalModel.MODEL_FILE));
-      return ofThisLibrary ? Footprint.pending(bytes) : new Footprint(0, bytes, 0);
-    } catch (IOException e) {
-      throw new DistillationException(
-          "model file in " + directory + " must be readable but was not (" + e + ")", e);
+  public abstract Footprint footprint();
+
+  /** What {@link DeployableModel#save} writes by itself. */
+  private static final class OwnFormat extends SavedModel {
+    private final boolean ofThisLibrary;
+
+    OwnFormat(Path directory, JsonObject config) {
+      super(
+          directory,
+          DeployableModel.tokenizer(directory, config),
+          DeployableModel.classNames(directory, config));
+      this.ofThisLibrary = config.has(DeployableModel.CONFIGURATION_PROPERTY);
+    }
+
+    @Override
+    public DeployableModel open(Device device, boolean trainable, Computation computation) {
+      DeployableModel model = DeployableModel.loadOwn(directory(), device, trainable, computation);
+      return new DeployableModel(model.model(), tokenizer().orElse(null), model.classNames())
+          .withProvenance(model.provenance().orElse(null));
+    }
+
+    @Override
+    public Optional<ModelConfiguration> configuration() {
+      return ofThisLibrary
+          ? Optional.of(ScriptedModel.configuration(directory().resolve(SignalModel.MODEL_FILE)))
+          : Optional.empty();
+    }
+
+    @Override
+    public Footprint footprint() {
+      try {
+        long bytes = Files.size(directory().resolve(SignalModel.MODEL_FILE));
+        return ofThisLibrary ? Footprint.pending(bytes) : new Footprint(0, bytes, 0);
+      } catch (IOException e) {
+        throw new DistillationException(
+            "model file in " + directory() + " must be readable but was not (" + e + ")", e);
+      }
     }
   }
 }

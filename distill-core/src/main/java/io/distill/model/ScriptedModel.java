@@ -220,6 +220,27 @@ public final class ScriptedModel implements SignalModel {
         : signals.toBuilder().layerNames(configuration.layerNames()).build();
   }
 
+  /**
+   * Starts to write texts token by token, if this is a language model.
+   *
+   * @param rows the number of texts, at least 1
+   * @param capacity the longest text in tokens, prompt included, at least 1
+   * @return a session; close it before the model
+   * @throws DistillationException if the model is no {@link TransformerDecoder}
+   */
+  public DecodingSession decode(int rows, int capacity) {
+    if (!(configuration instanceof TransformerDecoder decoder)) {
+      throw new DistillationException(
+          "model must be a TransformerDecoder to write text but was a "
+              + configuration.getClass().getSimpleName()
+              + "; load a language model");
+    }
+    if (trainable) {
+      module.training(false);
+    }
+    return new DecodingSession(decoder, module, device, rows, capacity);
+  }
+
   private void requireProvided(Set<SignalKind> kinds) {
     Set<SignalKind> missing = EnumSet.noneOf(SignalKind.class);
     missing.addAll(kinds);

@@ -18,6 +18,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,11 +32,15 @@ import org.jspecify.annotations.Nullable;
  */
 final class SegmentedPass implements TrainingPass {
 
+  /** How a language model's method says in which form it gives logits. */
+  private static final Pattern ENDING = Pattern.compile("^.*?((_factored|_complete)?)$");
+
   private final LoadedModule module;
   private final NDManager manager;
   private final NDArray ids;
   private final NDArray mask;
   private final String suffix;
+  private final String finish;
   private final long[] seeds;
 
   /** What goes into each layer, and at last what comes out of the last one; all leaves. */
@@ -56,7 +61,13 @@ final class SegmentedPass implements TrainingPass {
     this.ids = inputs.get(0);
     this.mask = inputs.get(1);
     this.manager = ids.getManager();
-    this.suffix = configuration.method(kinds).replaceFirst("^outputs(_with_hidden_states)?", "");
+    String method = configuration.method(kinds);
+    String ending = ENDING.matcher(method).replaceFirst("$1");
+    this.finish = "finish" + ending;
+    this.suffix =
+        method
+            .substring(0, method.length() - ending.length())
+            .replaceFirst("^outputs(_with_hidden_states)?", "");
     this.seeds = new SplittableRandom(seed).longs(configuration.segments() + 1L).toArray();
     this.signals = forward(configuration, inputs, kinds);
   }
@@ -74,7 +85,7 @@ final class SegmentedPass implements TrainingPass {
       others.add(outputs);
     }
     layers.keySet().retainAll(kinds);
-    NDList last = module.call("finish", new NDList(states.get(segments), mask), true);
+    NDList last = module.call(finish, new NDList(states.get(segments), mask), true);
     Signals.Builder builder = SignalReader.standard().read(last, inputs).toBuilder();
     layers.forEach(builder::layers);
     return (layers.isEmpty() ? builder : builder.layerNames(configuration.layerNames())).build();
@@ -82,7 +93,7 @@ final class SegmentedPass implements TrainingPass {
 
   private NDArray embed(NDArray input, boolean gradients) {
     JniUtils.setSeed(seeds[0]);
-    return module.call("embed", new NDList(input), gradients).singletonOrThrow();
+    return module.call("embed", new NDList(input, mask), gradients).singletonOrThrow();
   }
 
   private Map<SignalKind, NDArray> segment(int index, NDArray input, boolean gradients) {

@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.types.DataType;
 import com.google.common.base.Strings;
 import io.distill.exception.DistillationException;
+import io.distill.signal.LogitFactors;
 import io.distill.signal.SignalKind;
 import io.distill.signal.Signals;
 import java.util.ArrayList;
@@ -40,7 +41,8 @@ public interface SignalReader {
    *
    * <p>Names: {@code logits}, {@code embedding} or {@code pooler_output}, {@code hidden_states.N}
    * in order, and so {@code attention_scores.N}, {@code queries.N}, {@code keys.N} and {@code
-   * values.N}. Dimensions: the first two-dimensional output is the logits and the second the
+   * values.N}; {@code logit_factors.states} and {@code logit_factors.weight}; {@code mask}, which
+   * tokens count. Dimensions: the first two-dimensional output is the logits and the second the
    * embedding; three-dimensional ones are hidden states, four-dimensional ones attention scores, in
    * order. The second input, if it is {@code [N, L]} of integers, is the token mask.
    *
@@ -49,8 +51,10 @@ public interface SignalReader {
   static SignalReader standard() {
     return (outputs, inputs) -> {
       boolean named = outputs.stream().anyMatch(array -> !Strings.isNullOrEmpty(array.getName()));
+      boolean masked = outputs.stream().anyMatch(array -> "mask".equals(array.getName()));
       Signals.Builder signals = named ? byName(outputs) : byDimension(outputs);
-      if (inputs.size() > 1
+      if (!masked
+          && inputs.size() > 1
           && inputs.get(1).getShape().dimension() == 2
           && inputs.get(1).getDataType() == DataType.INT64) {
         signals.mask(inputs.get(1));
@@ -62,6 +66,8 @@ public interface SignalReader {
   private static Signals.Builder byName(NDList outputs) {
     Signals.Builder signals = Signals.builder();
     Map<SignalKind, List<NumberedArray>> layers = new EnumMap<>(SignalKind.class);
+    NDArray states = null;
+    NDArray weight = null;
     boolean found = false;
     for (NDArray array : outputs) {
       String name = Strings.nullToEmpty(array.getName());
@@ -71,6 +77,13 @@ public interface SignalReader {
         signals.logits(array);
       } else if (name.equals("embedding") || name.equals("pooler_output")) {
         signals.embedding(array);
+      } else if (name.equals("mask")) {
+        signals.mask(array);
+        continue;
+      } else if (name.equals("logit_factors.states")) {
+        states = array;
+      } else if (name.equals("logit_factors.weight")) {
+        weight = array;
       } else {
         SignalKind kind = layered(name);
         if (kind == null) {
@@ -87,6 +100,9 @@ public interface SignalReader {
               + " SignalReader that names them");
     }
     layers.forEach((kind, arrays) -> signals.layers(kind, NumberedArray.inOrder(arrays)));
+    if (states != null && weight != null) {
+      signals.logitFactors(new LogitFactors(states, weight));
+    }
     return signals;
   }
 

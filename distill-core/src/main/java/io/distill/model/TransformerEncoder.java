@@ -342,7 +342,7 @@ public record TransformerEncoder(
     builder
         .method(
             """
-            def embed(self, input_ids: Tensor) -> Tensor:
+            def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
               return self.embeddings.forward(input_ids)
             """)
         .method(

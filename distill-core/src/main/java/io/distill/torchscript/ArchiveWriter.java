@@ -56,31 +56,37 @@ final class ArchiveWriter {
       entry(zip, "extra/" + extra.getKey(), extra.getValue().getBytes(StandardCharsets.UTF_8));
     }
     for (int i = 0; i < storages.size(); i++) {
-      entry(zip, "data/" + i, storages.get(i).bytes());
+      HostTensor storage = storages.get(i);
+      entry(zip, "data/" + i, storage.byteCount(), storage.chunks());
     }
     entry(zip, "version", FORMAT_VERSION.getBytes(StandardCharsets.UTF_8));
     zip.finish();
   }
 
   private static void entry(ZipOutputStream zip, String name, byte[] content) throws IOException {
-    entry(zip, name, ByteBuffer.wrap(content));
+    entry(zip, name, content.length, List.of(ByteBuffer.wrap(content)));
   }
 
-  private static void entry(ZipOutputStream zip, String name, ByteBuffer content)
-      throws IOException {
+  /** Writes an entry; its chunks are taken twice, for the checksum stands before them. */
+  private static void entry(
+      ZipOutputStream zip, String name, long size, Iterable<ByteBuffer> chunks) throws IOException {
     CRC32 checksum = new CRC32();
-    checksum.update(content.duplicate());
+    for (ByteBuffer chunk : chunks) {
+      checksum.update(chunk.duplicate());
+    }
     ZipEntry entry = new ZipEntry(FOLDER + name);
     entry.setTimeLocal(EPOCH);
-    entry.setSize(content.remaining());
-    entry.setCompressedSize(content.remaining());
+    entry.setSize(size);
+    entry.setCompressedSize(size);
     entry.setCrc(checksum.getValue());
     zip.putNextEntry(entry);
-    byte[] chunk = new byte[Math.min(COPY_BYTES, Math.max(1, content.remaining()))];
-    while (content.hasRemaining()) {
-      int count = Math.min(chunk.length, content.remaining());
-      content.get(chunk, 0, count);
-      zip.write(chunk, 0, count);
+    byte[] copy = new byte[(int) Math.min(COPY_BYTES, Math.max(1, size))];
+    for (ByteBuffer chunk : chunks) {
+      while (chunk.hasRemaining()) {
+        int count = Math.min(copy.length, chunk.remaining());
+        chunk.get(copy, 0, count);
+        zip.write(copy, 0, count);
+      }
     }
     zip.closeEntry();
   }

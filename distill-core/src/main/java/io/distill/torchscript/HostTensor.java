@@ -7,25 +7,41 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import java.io.EOFException;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.NoSuchElementException;
+import java.util.Set;
 
 /**
  * An immutable tensor in host memory: element type, shape, and little-endian row-major bytes.
  *
  * <p>Weights travel in this form between files and modules; it owns no native memory and needs no
- * closing.
+ * closing. A tensor can be {@linkplain #mapped mapped} from a file, and can be a view: of another
+ * precision ({@link #to}), of some rows, transposed, or of several tensors. The elements of a view
+ * are computed while they are read, so {@link #chunks()} of it never hold the whole tensor.
  */
 public final class HostTensor {
 
+  /** A buffer has less than 2 GiB; a multiple of every element's size. */
+  private static final long MAPPED_PIECE_BYTES = 1L << 30;
+
+  private static final Set<DataType> FLOATING =
+      Set.of(DataType.FLOAT32, DataType.FLOAT16, DataType.BFLOAT16);
+
   private final DataType type;
   private final Shape shape;
-  private final ByteBuffer bytes;
+  private final Elements elements;
 
-  private HostTensor(DataType type, Shape shape, ByteBuffer bytes) {
+  private HostTensor(DataType type, Shape shape, Elements elements) {
     this.type = type;
     this.shape = shape;
-    this.bytes = bytes;
+    this.elements = elements;
   }
 
   /**
@@ -47,8 +63,43 @@ public final class HostTensor {
         shape,
         expected,
         bytes.remaining());
-    return new HostTensor(
-        type, shape, bytes.slice().asReadOnlyBuffer().order(ByteOrder.LITTLE_ENDIAN));
+    return new HostTensor(type, shape, new Elements.Stored(List.of(bytes)));
+  }
+
+  /**
+   * Maps a part of a file, of any size, into memory: elements are read from the file as they are
+   * needed, and the operating system may forget them again.
+   *
+   * @param type the element type
+   * @param shape the shape; every dimension at least 0
+   * @param channel the open file; may be closed afterwards
+   * @param position where the elements begin
+   * @return the tensor; the file must not be changed or made shorter while it is used
+   * @throws IOException if the file ends before the elements do, or cannot be mapped
+   */
+  public static HostTensor mapped(DataType type, Shape shape, FileChannel channel, long position)
+      throws IOException {
+    long size = Math.multiplyExact(shape.size(), (long) type.getNumOfBytes());
+    if (position < 0 || channel.size() < position || channel.size() - position < size) {
+      // a mapping beyond the end would end the process
+      throw new EOFException(
+          "the file must have "
+              + size
+              + " bytes from byte "
+              + position
+              + " on but has "
+              + channel.size()
+              + " in all");
+    }
+    List<ByteBuffer> pieces = new ArrayList<>();
+    for (long start = 0; start < size || pieces.isEmpty(); start += MAPPED_PIECE_BYTES) {
+      pieces.add(
+          channel.map(
+              FileChannel.MapMode.READ_ONLY,
+              position + start,
+              Math.min(MAPPED_PIECE_BYTES, size - start)));
+    }
+    return new HostTensor(type, shape, new Elements.Stored(pieces));
   }
 
   /**
@@ -113,26 +164,182 @@ public final class HostTensor {
   }
 
   /**
-   * Returns the elements.
+   * Returns the number of bytes of the elements.
+   *
+   * @return elements times bytes of the type
+   */
+  public long byteCount() {
+    return elements.size();
+  }
+
+  /**
+   * Returns the elements in one buffer: without a copy if they are stored in one piece, and
+   * computed anew by each call if this is a view.
    *
    * @return a read-only little-endian view of the elements, row-major
+   * @throws IllegalStateException if they are 2 GiB or more; use {@link #chunks()}
    */
   public ByteBuffer bytes() {
-    return bytes.duplicate().order(ByteOrder.LITTLE_ENDIAN);
+    if (elements instanceof Elements.Stored stored && stored.pieces().size() == 1) {
+      return stored.pieces().get(0).duplicate().order(ByteOrder.LITTLE_ENDIAN);
+    }
+    ByteBuffer copy = Elements.buffer(oneBuffer());
+    elements.read(0, copy);
+    return copy.flip().asReadOnlyBuffer().order(ByteOrder.LITTLE_ENDIAN);
+  }
+
+  private int oneBuffer() {
+    if (byteCount() > Integer.MAX_VALUE - 8) {
+      throw new IllegalStateException(
+          "tensor must have less than 2 GiB to be one buffer but "
+              + this
+              + " has "
+              + byteCount()
+              + " bytes; take it in chunks()");
+    }
+    return (int) byteCount();
+  }
+
+  /**
+   * Returns the elements in order, a few hundred kilobytes at a time.
+   *
+   * @return read-only little-endian buffers of whole elements; each is good until the next is taken
+   */
+  public Iterable<ByteBuffer> chunks() {
+    return () ->
+        new Iterator<>() {
+          private final ByteBuffer chunk =
+              Elements.buffer((int) Math.min(byteCount(), Elements.CHUNK_BYTES));
+          private long position;
+
+          @Override
+          public boolean hasNext() {
+            return position < byteCount();
+          }
+
+          @Override
+          public ByteBuffer next() {
+            if (!hasNext()) {
+              throw new NoSuchElementException();
+            }
+            chunk.clear().limit((int) Math.min(chunk.capacity(), byteCount() - position));
+            elements.read(position, chunk);
+            position += chunk.limit();
+            return chunk.flip().asReadOnlyBuffer().order(ByteOrder.LITTLE_ENDIAN);
+          }
+        };
+  }
+
+  /**
+   * Returns this tensor in another floating point precision, rounded to nearest, ties to even; what
+   * is too large for float16 becomes infinite.
+   *
+   * @param wanted float32, float16 or bfloat16
+   * @return a view; this tensor itself if it has that type
+   * @throws IllegalArgumentException if this or the wanted type is another
+   */
+  public HostTensor to(DataType wanted) {
+    if (wanted == type) {
+      return this;
+    }
+    checkArgument(
+        FLOATING.contains(type) && FLOATING.contains(wanted),
+        "tensor must be of float32, float16 or bfloat16 to become another of these but was %s and"
+            + " should become %s",
+        type,
+        wanted);
+    return new HostTensor(wanted, shape, new Elements.Converted(elements, type, wanted));
+  }
+
+  /**
+   * Returns some rows: indexes of the first dimension.
+   *
+   * @param from the first row
+   * @param to the row after the last one
+   * @return a view
+   * @throws IllegalArgumentException if there are no such rows
+   */
+  public HostTensor rows(long from, long to) {
+    checkArgument(shape.dimension() > 0, "tensor must have rows but %s has none", this);
+    checkArgument(
+        from >= 0 && from <= to && to <= shape.get(0),
+        "rows must be within %s but were %s to %s",
+        shape,
+        from,
+        to);
+    long[] sizes = shape.getShape().clone();
+    sizes[0] = to - from;
+    Shape part = new Shape(sizes);
+    long rowBytes = shape.get(0) == 0 ? 0 : byteCount() / shape.get(0);
+    return new HostTensor(
+        type, part, new Elements.Part(elements, from * rowBytes, (to - from) * rowBytes));
+  }
+
+  /**
+   * Returns a matrix with rows and columns exchanged.
+   *
+   * @return a view of shape [columns, rows]
+   * @throws IllegalArgumentException if this is no matrix
+   */
+  public HostTensor transposed() {
+    checkArgument(shape.dimension() == 2, "tensor must be a matrix but was %s", this);
+    return new HostTensor(
+        type,
+        new Shape(shape.get(1), shape.get(0)),
+        new Elements.Transposed(elements, shape.get(0), shape.get(1), type.getNumOfBytes()));
+  }
+
+  /**
+   * Puts the rows of several tensors under each other.
+   *
+   * @param tensors at least one, of the same type and the same shape but for the number of rows
+   * @return a view
+   * @throws IllegalArgumentException if types or shapes differ
+   */
+  public static HostTensor concatenated(List<HostTensor> tensors) {
+    checkArgument(!tensors.isEmpty(), "tensors to concatenate must be at least one but were none");
+    HostTensor first = tensors.get(0);
+    checkArgument(first.shape.dimension() > 0, "tensor must have rows but %s has none", first);
+    long rows = 0;
+    for (HostTensor each : tensors) {
+      checkArgument(
+          each.type == first.type
+              && each.shape.dimension() == first.shape.dimension()
+              && each.shape.slice(1).equals(first.shape.slice(1)),
+          "tensors to concatenate must have the same type and rows but were %s and %s",
+          first,
+          each);
+      rows = Math.addExact(rows, each.shape.get(0));
+    }
+    long[] sizes = first.shape.getShape().clone();
+    sizes[0] = rows;
+    return new HostTensor(
+        first.type,
+        new Shape(sizes),
+        new Elements.Joined(tensors.stream().map(each -> each.elements).toList()));
   }
 
   /**
    * Copies the elements of a float32 tensor.
    *
    * @return the elements, row-major
-   * @throws IllegalStateException if the type is not float32
+   * @throws IllegalStateException if the type is not float32, or an array cannot hold that many
    */
   public float[] toFloatArray() {
     if (type != DataType.FLOAT32) {
       throw new IllegalStateException("tensor must be float32 but was " + type);
     }
-    float[] values = new float[Math.toIntExact(shape.size())];
-    bytes().asFloatBuffer().get(values);
+    if (shape.size() > Integer.MAX_VALUE - 8) {
+      throw new IllegalStateException(
+          "tensor must have less than 2^31 elements to be an array but was " + this);
+    }
+    float[] values = new float[(int) shape.size()];
+    int position = 0;
+    for (ByteBuffer chunk : chunks()) {
+      int count = chunk.remaining() / Float.BYTES;
+      chunk.asFloatBuffer().get(values, position, count);
+      position += count;
+    }
     return values;
   }
 
@@ -141,11 +348,12 @@ public final class HostTensor {
    *
    * @param manager the owner of the copy
    * @return a native array, attached to {@code manager}
+   * @throws IllegalStateException if the elements are 2 GiB or more
    */
   public NDArray toArray(NDManager manager) {
+    ByteBuffer direct = ByteBuffer.allocateDirect(oneBuffer()).order(ByteOrder.LITTLE_ENDIAN);
+    elements.read(0, direct);
     NDArray array = manager.create(shape, type);
-    ByteBuffer direct =
-        ByteBuffer.allocateDirect(bytes.remaining()).order(ByteOrder.LITTLE_ENDIAN).put(bytes());
     array.set(direct.rewind());
     return array;
   }

@@ -249,7 +249,7 @@ class ActivationCheckpointingTest {
       long[] seeds = new SplittableRandom(SEED).longs(LAYERS + 1L).toArray();
       NDList inputs = inputs();
       JniUtils.setSeed(seeds[0]);
-      NDArray hidden = module.call("embed", new NDList(inputs.get(0)), true).get(0);
+      NDArray hidden = module.call("embed", new NDList(inputs.get(0), inputs.get(1)), true).get(0);
       for (int i = 0; i < LAYERS; i++) {
         JniUtils.setSeed(seeds[i + 1]);
         hidden = module.call("segment_" + i, new NDList(hidden, inputs.get(1)), true).get(0);

@@ -261,9 +261,9 @@ class DeployableModelTest {
     Files.delete(directory.resolve("model.pt"));
     refused()
         .hasMessage(
-            "TorchScript file must exist but "
-                + directory.resolve("model.pt")
-                + " does not; check the path");
+            "model directory must have a file model.pt but "
+                + directory
+                + " has none; give a directory that DeployableModel.save wrote");
   }
 
   @Test

@@ -254,6 +254,7 @@ class ModelConfigurationTest {
             case RELU -> new double[] {0.5, 0};
             case GELU -> new double[] {0.3457312, -0.1542688};
             case GELU_TANH -> new double[] {0.3457140, -0.1542860};
+            case SILU -> new double[] {0.5 / (1 + Math.exp(-0.5)), -0.5 / (1 + Math.exp(0.5))};
             case TANH -> new double[] {Math.tanh(0.5), Math.tanh(-0.5)};
           };
       assertThat((double) out[0]).isCloseTo(expected[0], within(2e-6));

@@ -73,7 +73,7 @@ final class LossParameters {
     private long bytes(Function<Declarations, Map<String, HostTensor>> part) {
       return byOwner.values().stream()
           .flatMap(each -> part.apply(each).values().stream())
-          .mapToLong(tensor -> tensor.bytes().remaining())
+          .mapToLong(HostTensor::byteCount)
           .sum();
     }
 
