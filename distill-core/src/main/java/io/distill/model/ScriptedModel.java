@@ -16,6 +16,7 @@ import io.distill.signal.Signals;
 import io.distill.torchscript.HostTensor;
 import io.distill.torchscript.LoadedModule;
 import io.distill.torchscript.TorchScriptArchive;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
@@ -176,17 +177,20 @@ public final class ScriptedModel implements SignalModel {
                     + tensor.type()
                     + "; save it as float32");
           }
-          float[] values = tensor.toFloatArray();
-          for (int i = 0; i < values.length; i++) {
-            if (!Float.isFinite(values[i])) {
-              throw new DistillationException(
-                  "weight "
-                      + name
-                      + " must be finite but element "
-                      + i
-                      + " is "
-                      + values[i]
-                      + "; use a model file from before the training diverged");
+          long index = 0;
+          for (ByteBuffer chunk : tensor.chunks()) {
+            for (; chunk.hasRemaining(); index++) {
+              float value = chunk.getFloat();
+              if (!Float.isFinite(value)) {
+                throw new DistillationException(
+                    "weight "
+                        + name
+                        + " must be finite but element "
+                        + index
+                        + " is "
+                        + value
+                        + "; use a model file from before the training diverged");
+              }
             }
           }
         });

@@ -52,6 +52,7 @@ class FaultInjectionTest {
     here.addAll(DataFaults.tokenizers());
     here.addAll(ModelFaults.onnx());
     here.addAll(ModelFaults.safetensors());
+    here.addAll(ModelFaults.shards());
     here.addAll(DataFaults.terms());
     for (Fault fault : here) {
       put(fault);

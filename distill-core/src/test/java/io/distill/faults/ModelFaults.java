@@ -21,6 +21,7 @@ import io.distill.DistillationResult;
 import io.distill.Distiller;
 import io.distill.data.TextDataset;
 import io.distill.exception.DistillationException;
+import io.distill.huggingface.CheckpointTensors;
 import io.distill.huggingface.SafeTensors;
 import io.distill.internal.AtomicFiles;
 import io.distill.internal.NativeEngine;
@@ -904,6 +905,132 @@ final class ModelFaults {
       bytes += tensor.bytes().remaining();
     }
     return file.entries().size() + " tensors of " + bytes + " bytes";
+  }
+
+  // ---- sharded weights ----------------------------------------------------------------------
+
+  static List<Fault> shards() {
+    String index = CheckpointTensors.INDEX_NAME;
+    Faults faults = new Faults("sharded weights", "saved", ModelFaults::readShards);
+    Path whole =
+        saved(
+            directory -> {
+              Map<String, HostTensor> tensors = new LinkedHashMap<>();
+              tensors.put("a", HostTensor.of(new float[] {1, 2, 3, 4}, 2, 2));
+              tensors.put("b", HostTensor.of(new float[] {5, 6, 7, 8}, 4));
+              CheckpointTensors.write(directory, tensors, 16, DataType.FLOAT32);
+            });
+    String first = "model-00001-of-00002.safetensors";
+    String second = "model-00002-of-00002.safetensors";
+    byte[] shard = bytes(whole.resolve(first));
+    String good = text(whole.resolve(index));
+    faults.either("nothing wrong at all", changed(whole, directory -> {}));
+    for (int length : new int[] {0, 1, 7, 8, 40, shard.length / 2, shard.length - 1}) {
+      faults.refused(
+          "a shard of " + length + " bytes", spoiled(whole, first, Arrays.copyOf(shard, length)));
+    }
+    for (long length : HOSTILE) {
+      byte[] wrong = shard.clone();
+      ByteBuffer.wrap(wrong).order(ByteOrder.LITTLE_ENDIAN).putLong(length);
+      faults.refused("a shard with a header of " + length, spoiled(whole, first, wrong));
+    }
+    for (String type : List.of("F8_E4M3", "U16", "f32", "", "F4")) {
+      faults.refused(
+          "a shard of type '" + type + "'",
+          spoiled(
+              whole,
+              first,
+              header(
+                  "{\"a\":{\"dtype\":\"" + type + "\",\"shape\":[4],\"data_offsets\":[0,16]}}",
+                  16)));
+    }
+    faults.refused(
+        "a shard of integers",
+        spoiled(
+            whole,
+            first,
+            header("{\"a\":{\"dtype\":\"I32\",\"shape\":[4],\"data_offsets\":[0,16]}}", 16)));
+    faults.refused(
+        "a missing shard", changed(whole, each -> AtomicFiles.deleteQuietly(each.resolve(second))));
+    faults.refused("the same tensors in both shards", spoiled(whole, second, shard));
+    faults.refused(
+        "an index with a tensor more",
+        spoiled(whole, index, good.replace("\"b\":", "\"c\":\"" + first + "\",\"b\":")));
+    faults.refused(
+        "an index with a tensor in the other shard",
+        spoiled(whole, index, good.replace(second, first)));
+    faults.either(
+        "an index with a tensor less",
+        spoiled(whole, index, good.replace("\"b\":\"" + second + "\"", "\"a \":\"" + second + "\"")));
+    for (String name :
+        List.of(
+            "../" + second,
+            "/etc/passwd",
+            "/tmp/x.safetensors",
+            "..",
+            ".",
+            "",
+            "a/../" + second,
+            "./" + second,
+            "..\\\\" + second,
+            "C:" + second,
+            "model\\u0000.safetensors",
+            "a".repeat(10_000) + ".safetensors",
+            "pytorch_model.bin")) {
+      faults.refused(
+          "an index that points to " + name.substring(0, Math.min(40, name.length())),
+          spoiled(whole, index, good.replace(second, name)));
+    }
+    faults.refused(
+        "a shard that is a link out of the directory",
+        changed(
+            whole,
+            each -> {
+              write(each.resolveSibling("elsewhere.safetensors"), bytes(each.resolve(second)));
+              link(each.resolve(second), "../elsewhere.safetensors");
+            }));
+    faults.refused(
+        "a shard that is a link to nothing", changed(whole, each -> link(each.resolve(second), "no")));
+    faults.refused(
+        "a shard that is a link to itself",
+        changed(whole, each -> link(each.resolve(second), second)));
+    faults.refused(
+        "a single file that is a link to nothing",
+        changed(whole, each -> link(each.resolve(CheckpointTensors.FILE_NAME), "no")));
+    for (String json : DataFaults.jsonFaults("\"weight_map\"")) {
+      faults.refused(
+          "the index " + json.substring(0, Math.min(30, json.length())) + " of " + json.length(),
+          spoiled(whole, index, json));
+    }
+    for (String map :
+        List.of("null", "[]", "{}", "{\"a\":1}", "{\"a\":null}", "{\"a\":[\"x\"]}", "\"a\"")) {
+      faults.refused(
+          "the weight map " + map, spoiled(whole, index, "{\"weight_map\":" + map + "}"));
+    }
+    for (String name : List.of("pytorch_model.bin", "model.pt", "a.pth", "last.ckpt")) {
+      faults.refused(
+          "nothing but the pickle " + name,
+          changed(
+              whole,
+              each -> {
+                AtomicFiles.deleteQuietly(each.resolve(index));
+                write(each.resolve(name), new byte[] {(byte) 0x80, 2, '.'});
+              }));
+    }
+    return faults.all();
+  }
+
+  private static String readShards(Path directory) {
+    CheckpointTensors tensors = CheckpointTensors.open(directory);
+    long numbers = 0;
+    for (String name : tensors.entries().keySet()) {
+      HostTensor tensor = tensors.float32(name);
+      if (tensor.toFloatArray().length != tensor.shape().size()) {
+        throw new AssertionError(tensor + " has not as many numbers");
+      }
+      numbers += tensor.shape().size();
+    }
+    return numbers + " numbers, not listed " + tensors.unlisted();
   }
 
   // ---- checkpoints --------------------------------------------------------------------------
