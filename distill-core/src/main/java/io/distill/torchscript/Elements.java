@@ -242,14 +242,15 @@ abstract class Elements {
       long firstColumn = next / rows;
       int span = (int) ((end - 1) / rows - firstColumn + 1);
       if (target.hasRemaining()) {
-        ByteBuffer line = buffer(span * width);
+        byte[] bytes = new byte[span * width];
+        ByteBuffer line = ByteBuffer.wrap(bytes);
         for (long row = 0; row < rows; row++) {
           source.read((row * columns + firstColumn) * width, line.clear());
           for (int column = 0; column < span; column++) {
             long index = (firstColumn + column) * rows + row;
             if (index >= next && index < end) {
               target.put(
-                  start + (int) (index - next) * width, line.array(), column * width, width);
+                  start + (int) (index - next) * width, bytes, column * width, width);
             }
           }
         }
