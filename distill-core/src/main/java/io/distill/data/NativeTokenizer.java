@@ -185,8 +185,7 @@ final class NativeTokenizer implements Tokenizer {
   public String decode(int[] tokenIds, boolean skipSpecialTokens) {
     TokenizerDefinition.requireIds(tokenIds);
     try {
-      return tokenizer.decode(
-          Arrays.stream(tokenIds).asLongStream().toArray(), skipSpecialTokens);
+      return tokenizer.decode(Arrays.stream(tokenIds).asLongStream().toArray(), skipSpecialTokens);
     } catch (RuntimeException e) {
       throw new DistillationException(
           "tokenizer "

@@ -144,8 +144,8 @@ public interface Tokenizer {
    * Decodes token ids to text as the Hugging Face tokenizers library does: by the decoder of the
    * definition, without further cleaning of spaces. Bytes that are no UTF-8 become U+FFFD.
    *
-   * @param ids the token ids; an id without a piece, as the rows of a padded embedding have, is left
-   *     out
+   * @param ids the token ids; an id without a piece, as the rows of a padded embedding have, is
+   *     left out
    * @param skipSpecialTokens whether {@link #specialIds()} are left out
    * @return the text
    * @throws IllegalArgumentException if an id is negative

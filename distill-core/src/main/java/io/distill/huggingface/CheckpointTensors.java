@@ -407,8 +407,7 @@ public final class CheckpointTensors {
       long total = 0;
       for (int i = 0; i < shards.size(); i++) {
         String name =
-            String.format(
-                Locale.ROOT, "model-%05d-of-%05d.safetensors", i + 1, shards.size());
+            String.format(Locale.ROOT, "model-%05d-of-%05d.safetensors", i + 1, shards.size());
         SafeTensors.write(directory.resolve(name), shards.get(i), Map.of("format", "pt"));
         written.add(directory.resolve(name));
         for (Map.Entry<String, HostTensor> each : shards.get(i).entrySet()) {

@@ -69,8 +69,7 @@ final class ArchiveWriter {
 
   /** Writes an entry; its chunks are taken twice, for the checksum stands before them. */
   private static void entry(
-      ZipOutputStream zip, String name, long size, Iterable<ByteBuffer> chunks)
-      throws IOException {
+      ZipOutputStream zip, String name, long size, Iterable<ByteBuffer> chunks) throws IOException {
     CRC32 checksum = new CRC32();
     for (ByteBuffer chunk : chunks) {
       checksum.update(chunk.duplicate());

@@ -243,14 +243,13 @@ abstract class Elements {
       int span = (int) ((end - 1) / rows - firstColumn + 1);
       if (target.hasRemaining()) {
         byte[] bytes = new byte[span * width];
-        ByteBuffer line = ByteBuffer.wrap(bytes);
+        ByteBuffer line = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
         for (long row = 0; row < rows; row++) {
           source.read((row * columns + firstColumn) * width, line.clear());
           for (int column = 0; column < span; column++) {
             long index = (firstColumn + column) * rows + row;
             if (index >= next && index < end) {
-              target.put(
-                  start + (int) (index - next) * width, bytes, column * width, width);
+              target.put(start + (int) (index - next) * width, bytes, column * width, width);
             }
           }
         }

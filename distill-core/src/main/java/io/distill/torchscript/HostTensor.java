@@ -173,8 +173,8 @@ public final class HostTensor {
   }
 
   /**
-   * Returns the elements in one buffer: without a copy if they are stored in one piece, and computed
-   * anew by each call if this is a view.
+   * Returns the elements in one buffer: without a copy if they are stored in one piece, and
+   * computed anew by each call if this is a view.
    *
    * @return a read-only little-endian view of the elements, row-major
    * @throws IllegalStateException if they are 2 GiB or more; use {@link #chunks()}

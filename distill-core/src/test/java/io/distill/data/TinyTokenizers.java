@@ -89,8 +89,8 @@ final class TinyTokenizers {
             vocabulary,
             List.of(
                 "▁ t", "h e", "▁t he", "i n", "i s", "e r", "▁ a", "l l", "e ll", "h ell", "a n",
-                "an d", "▁ and", "o r", "w or", "▁ wor", "l d", "▁wor ld", "▁ ▁", "▁▁ ▁▁",
-                "c a", "ca f", "caf é", "▁ caf"),
+                "an d", "▁ and", "o r", "w or", "▁ wor", "l d", "▁wor ld", "▁ ▁", "▁▁ ▁▁", "c a",
+                "ca f", "caf é", "▁ caf"),
             "{'type':'BPE','dropout':null,'unk_token':'<unk>','continuing_subword_prefix':null,"
                 + "'end_of_word_suffix':null,'fuse_unk':true,'byte_fallback':true}"));
     added(root, 0, "<unk>", true);

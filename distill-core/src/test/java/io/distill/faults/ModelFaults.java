@@ -961,7 +961,8 @@ final class ModelFaults {
         spoiled(whole, index, good.replace(second, first)));
     faults.either(
         "an index with a tensor less",
-        spoiled(whole, index, good.replace("\"b\":\"" + second + "\"", "\"a \":\"" + second + "\"")));
+        spoiled(
+            whole, index, good.replace("\"b\":\"" + second + "\"", "\"a \":\"" + second + "\"")));
     for (String name :
         List.of(
             "../" + second,
@@ -990,7 +991,8 @@ final class ModelFaults {
               link(each.resolve(second), "../elsewhere.safetensors");
             }));
     faults.refused(
-        "a shard that is a link to nothing", changed(whole, each -> link(each.resolve(second), "no")));
+        "a shard that is a link to nothing",
+        changed(whole, each -> link(each.resolve(second), "no")));
     faults.refused(
         "a shard that is a link to itself",
         changed(whole, each -> link(each.resolve(second), second)));

@@ -85,8 +85,7 @@ class CheckpointTensorsTest {
       assertThat(read.raw("large").byteCount()).isEqualTo(18);
       float[] values = read.float32("large").toFloatArray();
       assertThat(values).endsWith(2, 3, 4, 5, 6, 7, 8, 9);
-      assertThat(values[0])
-          .isEqualTo(type == DataType.FLOAT16 ? 0.099975586f : 0.100097656f);
+      assertThat(values[0]).isEqualTo(type == DataType.FLOAT16 ? 0.099975586f : 0.100097656f);
       // a view of a file can be written to another one
       Path again = directory.resolve(type + "-again");
       CheckpointTensors.write(again, Map.of("x", read.float32("large")), 1000, type);
@@ -206,8 +205,7 @@ class CheckpointTensorsTest {
         Long.MAX_VALUE,
         DataType.BFLOAT16);
     var threads =
-        (com.sun.management.ThreadMXBean)
-            java.lang.management.ManagementFactory.getThreadMXBean();
+        (com.sun.management.ThreadMXBean) java.lang.management.ManagementFactory.getThreadMXBean();
     HostTensor tensor = CheckpointTensors.open(directory).float32("w");
     long before = threads.getCurrentThreadAllocatedBytes();
     float largest = -1;

@@ -43,15 +43,13 @@ class HostTensorTest {
 
   @Test
   void to_bfloat16_roundsToNearestEven() {
-    float[] values = {1, -2.5f, 0, -0.0f, 1.00390625f, 1.01171875f, Float.MAX_VALUE, 3e-45f};
+    float[] values = {1, -2.5f, 0, -0.0f, 0x1.01p0f, 0x1.03p0f, Float.MAX_VALUE, 0x1p-148f};
     HostTensor rounded = HostTensor.of(values, values.length).to(DataType.BFLOAT16);
     assertThat(rounded.byteCount()).isEqualTo(16);
     assertThat(rounded.to(DataType.FLOAT32).toFloatArray())
-        .containsExactly(
-            1, -2.5f, 0, -0.0f, 1, 1.015625f, Float.POSITIVE_INFINITY, 0);
+        .containsExactly(1, -2.5f, 0, -0.0f, 1, 1.015625f, Float.POSITIVE_INFINITY, 0);
     float[] special = {Float.NaN, Float.intBitsToFloat(0x7f800001), Float.NEGATIVE_INFINITY};
-    assertThat(
-            HostTensor.of(special, 3).to(DataType.BFLOAT16).to(DataType.FLOAT32).toFloatArray())
+    assertThat(HostTensor.of(special, 3).to(DataType.BFLOAT16).to(DataType.FLOAT32).toFloatArray())
         .containsExactly(Float.NaN, Float.NaN, Float.NEGATIVE_INFINITY);
   }
 
@@ -218,7 +216,8 @@ class HostTensorTest {
 
   private static byte[] archive(HostTensor tensor) throws IOException {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
-    new TorchScriptArchive(ScriptModule.builder("Net").parameter("weight", tensor).build(), Map.of())
+    new TorchScriptArchive(
+            ScriptModule.builder("Net").parameter("weight", tensor).build(), Map.of())
         .writeTo(out);
     return out.toByteArray();
   }
