@@ -271,7 +271,8 @@ final class DecoderModule {
 
   private static String last(Ending ending, String weight) {
     String logits = "\"logits\": self.scores(states)";
-    String factors = "\"logit_factors.states\": states, \"logit_factors.weight\": " + weight;
+    String factors =
+        "\"logit_factors.states\": states, \"logit_factors.weight\": torch.alias(" + weight + ")";
     if (ending.logits) {
       return ending.factors ? logits + ", " + factors : logits;
     }

@@ -9,13 +9,11 @@ import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
 import io.distill.internal.NativeEngine;
 import io.distill.loss.DistillationLoss;
-import io.distill.model.BagOfEmbeddings;
 import io.distill.model.BlockModel;
 import io.distill.model.Computation;
 import io.distill.model.DeployableModel;
 import io.distill.model.ModelConfiguration;
 import io.distill.model.SignalModel;
-import io.distill.model.TransformerEncoder;
 import io.distill.signal.SignalKind;
 import io.distill.signal.SignalWidths;
 import io.distill.signal.Signals;
@@ -283,27 +281,17 @@ final class PreFlight {
   }
 
   private void checkVocabulary(String who, DeployableModel model) {
-    OptionalInt rows = vocabularySize(model.model().configuration().orElse(null));
+    int rows = model.model().configuration().map(ModelConfiguration::vocabularySize).orElse(0);
     int pieces = model.tokenizer().map(Tokenizer::vocabularySize).orElse(0);
-    if (rows.isPresent() && pieces > rows.getAsInt()) {
+    if (rows > 0 && pieces > rows) {
       problems.add(
           who
               + "'s tokenizer must have at most as many word pieces as its model has embeddings, "
-              + rows.getAsInt()
+              + rows
               + ", but has "
               + pieces
               + "; use the tokenizer.json that belongs to the model");
     }
-  }
-
-  private static OptionalInt vocabularySize(@Nullable ModelConfiguration configuration) {
-    if (configuration instanceof TransformerEncoder encoder) {
-      return OptionalInt.of(encoder.vocabularySize());
-    }
-    if (configuration instanceof BagOfEmbeddings bag) {
-      return OptionalInt.of(bag.vocabularySize());
-    }
-    return OptionalInt.empty();
   }
 
   private void checkLabels() {
