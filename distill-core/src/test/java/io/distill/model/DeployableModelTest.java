@@ -370,7 +370,7 @@ class DeployableModelTest {
             "TorchScript file "
                 + file
                 + " must be a model saved by this library but has no distill.json; load a foreign"
-                + " one with torchScript(...)");
+                + " one with trustedTorchScript(...)");
     new TorchScriptArchive(bag.module(bag.initialWeights(1)), Map.of("distill.json", "[1]"))
         .write(file);
     refused()
