@@ -268,7 +268,7 @@ class ModelKindsTest {
       throws IOException, MalformedModelException {
     return switch (kind) {
       case LIBRARY, OWN_TORCHSCRIPT, PYTORCH_DICTIONARY, TORCHSCRIPT_OF_DJL ->
-          DeployableModel.load(saved);
+          DeployableModel.loadTrusted(saved);
       case BLOCKS, BLOCKS_DIRECTLY -> {
         Model model = blocks("student", 6);
         model.load(saved, "student");
@@ -512,7 +512,7 @@ class ModelKindsTest {
 
   private static Map<String, float[]> weights(Path file) {
     Map<String, float[]> weights = new LinkedHashMap<>();
-    try (LoadedModule module = LoadedModule.load(file, Device.cpu(), false)) {
+    try (LoadedModule module = LoadedModule.loadTrusted(file, Device.cpu(), false)) {
       module.parameters().forEach((key, array) -> weights.put(key, array.toFloatArray()));
     }
     return weights;

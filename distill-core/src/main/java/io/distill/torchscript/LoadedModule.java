@@ -135,7 +135,7 @@ public final class LoadedModule implements AutoCloseable {
     requireSameProgram(file, present);
     try {
       model.setBlock(block(file, model, trainable));
-    } catch (IOException | RuntimeException e) {
+    } catch (RuntimeException e) {
       throw refused(file, e);
     }
   }
