@@ -110,7 +110,7 @@ class TrustedProgramsTest {
                         + " DeployableModel.loadTrusted(directory, ...), or the file with"
                         + " Teacher.trustedTorchScript(...) or Student.trustedTorchScript(...)"));
     Map<String, ThrowingCallable> others = new LinkedHashMap<>();
-    others.put("Checkpoint.read", () -> Checkpoint.read(foreign));
+    others.put("Checkpoint.of", () -> Checkpoint.of(foreign));
     others.put(
         "ScriptedModel.read", () -> ScriptedModel.read(file, Device.cpu(), false).close());
     others.put(

@@ -287,9 +287,9 @@ class DeployableModelTest {
     Path file = directory.resolve("config.json");
     for (String broken :
         List.of(
-            "{\"id2label\": {\"0\": \"a\", \"2\": \"b\", \"3\": \"c\"}}",
-            "{\"id2label\": {\"0\": null}}",
-            "{\"id2label\": []}",
+            "{\"distill\": {}, \"id2label\": {\"0\": \"a\", \"2\": \"b\", \"3\": \"c\"}}",
+            "{\"distill\": {}, \"id2label\": {\"0\": null}}",
+            "{\"distill\": {}, \"id2label\": []}",
             "[]",
             "{\"id2label\"",
             "")) {
