@@ -268,7 +268,7 @@ class ModelKindsTest {
       throws IOException, MalformedModelException {
     return switch (kind) {
       case LIBRARY, OWN_TORCHSCRIPT, PYTORCH_DICTIONARY, TORCHSCRIPT_OF_DJL ->
-          DeployableModel.load(saved);
+          DeployableModel.loadTrusted(saved);
       case BLOCKS, BLOCKS_DIRECTLY -> {
         Model model = blocks("student", 6);
         model.load(saved, "student");
@@ -284,7 +284,7 @@ class ModelKindsTest {
     assertThat(before.keySet()).contains("scale", "norm.weight");
     Distiller.Builder builder =
         Distiller.builder()
-            .student(Student.torchScript(file))
+            .student(Student.trustedTorchScript(file))
             .loss(LOGIT_DISTANCE)
             .optimizer(Optimizer.adamW().withLearningRate(0.02))
             .epochs(2)
@@ -332,7 +332,7 @@ class ModelKindsTest {
                     "def forward(self, input: Tensor) -> Tensor:\n  return input * self.scale\n")
                 .build())
         .write(file);
-    assertThatThrownBy(() -> Teacher.torchScript(file))
+    assertThatThrownBy(() -> Teacher.trustedTorchScript(file))
         .isInstanceOf(DistillationException.class)
         .hasMessage(
             "weight scale of TorchScript file "
@@ -360,13 +360,13 @@ class ModelKindsTest {
   @Test
   void torchScript_missingOrDamaged_isRefused() throws IOException {
     Path missing = directory.resolve("missing.pt");
-    assertThatThrownBy(() -> Teacher.torchScript(missing))
+    assertThatThrownBy(() -> Teacher.trustedTorchScript(missing))
         .isInstanceOf(DistillationException.class)
         .hasMessage("TorchScript file must exist but " + missing + " does not; check the path");
     Path damaged = directory.resolve("damaged.pt");
     byte[] whole = Files.readAllBytes(resource("torch-tuple.pt"));
     Files.write(damaged, java.util.Arrays.copyOf(whole, whole.length / 2));
-    assertThatThrownBy(() -> Teacher.torchScript(damaged))
+    assertThatThrownBy(() -> Teacher.trustedTorchScript(damaged))
         .isInstanceOf(DistillationException.class)
         .hasMessageStartingWith(
             "TorchScript file "
@@ -398,9 +398,9 @@ class ModelKindsTest {
             open.add(model);
             yield Teacher.of(model);
           }
-          case OWN_TORCHSCRIPT -> Teacher.torchScript(ownFile("teacher.pt", 1));
-          case PYTORCH_TUPLE -> Teacher.torchScript(resource("torch-tuple.pt"));
-          case PYTORCH_DICTIONARY -> Teacher.torchScript(resource("torch-dictionary.pt"));
+          case OWN_TORCHSCRIPT -> Teacher.trustedTorchScript(ownFile("teacher.pt", 1));
+          case PYTORCH_TUPLE -> Teacher.trustedTorchScript(resource("torch-tuple.pt"));
+          case PYTORCH_DICTIONARY -> Teacher.trustedTorchScript(resource("torch-dictionary.pt"));
           default -> Teacher.of(blocks("teacher", 5));
         };
     open.add(teacher);
@@ -416,9 +416,9 @@ class ModelKindsTest {
       case LIBRARY ->
           builder.student(watched(Student.multilayerPerceptron().hiddenSizes(16).build(), before));
       case OWN_TORCHSCRIPT ->
-          builder.student(watched(Student.torchScript(ownFile("student.pt", 2)), before));
+          builder.student(watched(Student.trustedTorchScript(ownFile("student.pt", 2)), before));
       case PYTORCH_DICTIONARY ->
-          builder.student(watched(Student.torchScript(resource("torch-dictionary.pt")), before));
+          builder.student(watched(Student.trustedTorchScript(resource("torch-dictionary.pt")), before));
       case BLOCKS -> builder.student(watched(Student.of(blocks("student", 6)), before));
       case BLOCKS_DIRECTLY -> {
         Model model = blocks("student", 6);
@@ -512,7 +512,7 @@ class ModelKindsTest {
 
   private static Map<String, float[]> weights(Path file) {
     Map<String, float[]> weights = new LinkedHashMap<>();
-    try (LoadedModule module = LoadedModule.load(file, Device.cpu(), false)) {
+    try (LoadedModule module = LoadedModule.loadTrusted(file, Device.cpu(), false)) {
       module.parameters().forEach((key, array) -> weights.put(key, array.toFloatArray()));
     }
     return weights;

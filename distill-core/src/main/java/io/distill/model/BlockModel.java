@@ -223,7 +223,7 @@ public final class BlockModel implements SignalModel {
   @Override
   public void readFrom(Path directory) throws IOException {
     if (model.getBlock() instanceof PtSymbolBlock) {
-      LoadedModule.loadInto(directory.resolve(MODEL_FILE), model, trainable);
+      LoadedModule.reloadInto(directory.resolve(MODEL_FILE), model, trainable);
       parameters = trained(model, trainable);
     } else {
       BlockParameters.read(directory, model);

@@ -164,13 +164,13 @@ public final class DeployableModel implements AutoCloseable {
   /**
    * Reads a directory that {@link #save} wrote, onto the default device.
    *
-   * <p>Of a model of this library only configuration and weights are taken from the files, never
-   * code. A student from a TorchScript file of the user's own is a program: see {@link
-   * TorchScriptModel#open}.
+   * <p>Only configuration and weights are taken from the files, never code. A student from a
+   * TorchScript file of another origin is a program and is refused: {@link #loadTrusted(Path)}
+   * reads it.
    *
    * @param directory the directory
    * @return the model
-   * @throws DistillationException if a file is missing or damaged
+   * @throws DistillationException if a file is missing or damaged, or the model is a program
    */
   public static DeployableModel load(Path directory) {
     return load(directory, NativeEngine.defaultDevice());
@@ -182,7 +182,7 @@ public final class DeployableModel implements AutoCloseable {
    * @param directory the directory
    * @param device where the model shall live
    * @return the model
-   * @throws DistillationException if a file is missing or damaged
+   * @throws DistillationException if a file is missing or damaged, or the model is a program
    */
   public static DeployableModel load(Path directory, Device device) {
     return load(directory, device, false);
@@ -191,14 +191,13 @@ public final class DeployableModel implements AutoCloseable {
   /**
    * Reads a directory that {@link #save} wrote, to train it further.
    *
-   * <p>A TorchScript student of the user's own is read by {@link SignalReader#standard()}; DJL
-   * blocks are loaded by {@code ai.djl.Model.load} into the same blocks.
+   * <p>DJL blocks are loaded by {@code ai.djl.Model.load} into the same blocks.
    *
    * @param directory the directory
    * @param device where the model shall live
    * @param trainable whether it can be trained
    * @return the model
-   * @throws DistillationException if a file is missing or damaged
+   * @throws DistillationException if a file is missing or damaged, or the model is a program
    */
   public static DeployableModel load(Path directory, Device device, boolean trainable) {
     return load(directory, device, trainable, Computation.standard());
@@ -213,11 +212,62 @@ public final class DeployableModel implements AutoCloseable {
    * @param trainable whether it can be trained
    * @param computation the precision, and whether activations are kept
    * @return the model
-   * @throws DistillationException if a file is missing or damaged
+   * @throws DistillationException if a file is missing or damaged, or the model is a program
    */
   public static DeployableModel load(
       Path directory, Device device, boolean trainable, Computation computation) {
     return SavedModel.of(directory).open(device, trainable, computation);
+  }
+
+  /**
+   * Reads a directory that {@link #save} wrote, also of a model that is a program, onto the default
+   * device.
+   *
+   * @param directory a directory that the caller trusts as he would a library
+   * @return the model
+   * @throws DistillationException if a file is missing, damaged or unsafe
+   * @see #loadTrusted(Path, Device, boolean)
+   */
+  public static DeployableModel loadTrusted(Path directory) {
+    return loadTrusted(directory, NativeEngine.defaultDevice(), false);
+  }
+
+  /**
+   * Reads a directory that {@link #save} wrote, also of a model that is a program: a student from a
+   * TorchScript file of another origin. libtorch compiles and runs what is in {@code model.pt}; see
+   * {@link TorchScriptModel#openTrusted} for what is checked first. Its outputs are read by {@link
+   * SignalReader#standard()}. All other models are read as {@link #load(Path, Device, boolean)}
+   * does, and run nothing of the files.
+   *
+   * <p>Load only from where you would take a library; for models of others prefer safetensors, ONNX
+   * or this library's own format.
+   *
+   * @param directory a directory that the caller trusts as he would a library
+   * @param device where the model shall live
+   * @param trainable whether it can be trained
+   * @return the model
+   * @throws DistillationException if a file is missing, damaged or unsafe
+   */
+  public static DeployableModel loadTrusted(Path directory, Device device, boolean trainable) {
+    JsonObject config = readConfig(directory);
+    if (!SavedModel.isProgram(directory, config)) {
+      return load(directory, device, trainable);
+    }
+    List<String> names = classNames(directory, config);
+    Tokenizer tokenizer = tokenizer(directory, config);
+    Provenance provenance = provenance(directory);
+    return new DeployableModel(
+        TorchScriptModel.openTrusted(
+            directory.resolve(SignalModel.MODEL_FILE), SignalReader.standard(), device, trainable),
+        tokenizer,
+        names,
+        provenance,
+        null);
+  }
+
+  private static @Nullable Provenance provenance(Path directory) {
+    Path file = directory.resolve(Provenance.FILE);
+    return Files.exists(file) ? Provenance.read(file) : null;
   }
 
   /** Reads a directory of this library's own form. */
@@ -227,17 +277,7 @@ public final class DeployableModel implements AutoCloseable {
     List<String> names = classNames(directory, config);
     Tokenizer tokenizer = tokenizer(directory, config);
     Path modelFile = directory.resolve(SignalModel.MODEL_FILE);
-    Path provenanceFile = directory.resolve(Provenance.FILE);
-    Provenance provenance = Files.exists(provenanceFile) ? Provenance.read(provenanceFile) : null;
-    if (!config.has(CONFIGURATION_PROPERTY)) {
-      // a TorchScript student that the user brought: what it returns tells what is what
-      return new DeployableModel(
-          TorchScriptModel.open(modelFile, SignalReader.standard(), device, trainable),
-          tokenizer,
-          names,
-          provenance,
-          null);
-    }
+    Provenance provenance = provenance(directory);
     ScriptedModel model = ScriptedModel.read(modelFile, device, trainable, computation);
     try {
       requireBelongTogether(directory, model.configuration().orElseThrow(), tokenizer, names);

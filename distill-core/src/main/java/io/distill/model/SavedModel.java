@@ -55,15 +55,16 @@ public abstract class SavedModel {
    * @param directory a directory that {@link DeployableModel#save} wrote, or one of another {@link
    *     ModelFormat}, such as a Hugging Face checkpoint
    * @return the description
-   * @throws DistillationException if a file is missing, or one that was read is damaged
+   * @throws DistillationException if a file is missing, or one that was read is damaged, or the
+   *     model is a TorchScript program of another origin, which only {@link
+   *     DeployableModel#loadTrusted(Path)} reads
    */
   public static SavedModel of(Path directory) {
     requireNonNull(directory, "directory");
     JsonObject config = DeployableModel.readConfig(directory);
-    for (ModelFormat format : FORMATS.get()) {
-      if (format.reads(directory, config)) {
-        return format.read(directory, config);
-      }
+    ModelFormat format = format(directory, config);
+    if (format != null) {
+      return format.read(directory, config);
     }
     if (!Files.isRegularFile(directory.resolve(SignalModel.MODEL_FILE))) {
       throw new DistillationException(
@@ -73,7 +74,34 @@ public abstract class SavedModel {
               + directory
               + " has none; give a directory that DeployableModel.save wrote");
     }
+    if (!config.has(DeployableModel.CONFIGURATION_PROPERTY)) {
+      Path file = directory.resolve(SignalModel.MODEL_FILE);
+      throw new DistillationException(
+          "model directory must hold a model of which only weights are read, as this library and"
+              + " safetensors files have them, but "
+              + file
+              + " is a TorchScript program of another origin, which would run; if you trust it as"
+              + " you would a library, read it with DeployableModel.loadTrusted(directory, ...), or"
+              + " the file with Teacher.trustedTorchScript(...) or"
+              + " Student.trustedTorchScript(...)");
+    }
     return new OwnFormat(directory, config);
+  }
+
+  /** Tells whether a directory holds a TorchScript file that is not of this library. */
+  static boolean isProgram(Path directory, JsonObject config) {
+    return !config.has(DeployableModel.CONFIGURATION_PROPERTY)
+        && format(directory, config) == null
+        && Files.isRegularFile(directory.resolve(SignalModel.MODEL_FILE));
+  }
+
+  private static @Nullable ModelFormat format(Path directory, JsonObject config) {
+    for (ModelFormat format : FORMATS.get()) {
+      if (format.reads(directory, config)) {
+        return format;
+      }
+    }
+    return null;
   }
 
   /**
@@ -143,14 +171,11 @@ public abstract class SavedModel {
 
   /** What {@link DeployableModel#save} writes by itself. */
   private static final class OwnFormat extends SavedModel {
-    private final boolean ofThisLibrary;
-
     OwnFormat(Path directory, JsonObject config) {
       super(
           directory,
           DeployableModel.tokenizer(directory, config),
           DeployableModel.classNames(directory, config));
-      this.ofThisLibrary = config.has(DeployableModel.CONFIGURATION_PROPERTY);
     }
 
     @Override
@@ -162,16 +187,14 @@ public abstract class SavedModel {
 
     @Override
     public Optional<ModelConfiguration> configuration() {
-      return ofThisLibrary
-          ? Optional.of(ScriptedModel.configuration(directory().resolve(SignalModel.MODEL_FILE)))
-          : Optional.empty();
+      return Optional.of(
+          ScriptedModel.configuration(directory().resolve(SignalModel.MODEL_FILE)));
     }
 
     @Override
     public Footprint footprint() {
       try {
-        long bytes = Files.size(directory().resolve(SignalModel.MODEL_FILE));
-        return ofThisLibrary ? Footprint.pending(bytes) : new Footprint(0, bytes, 0);
+        return Footprint.pending(Files.size(directory().resolve(SignalModel.MODEL_FILE)));
       } catch (IOException e) {
         throw new DistillationException(
             "model file in " + directory() + " must be readable but was not (" + e + ")", e);

@@ -151,7 +151,7 @@ public final class ScriptedModel implements SignalModel {
               + file
               + " must be a model saved by this library but has no "
               + CONFIGURATION
-              + "; load a foreign one with torchScript(...)");
+              + "; load a foreign one with trustedTorchScript(...)");
     }
     JsonObject json = StrictJson.object(text, "configuration in " + file, MAX_CONFIGURATION);
     try {

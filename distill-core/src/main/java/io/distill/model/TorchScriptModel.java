@@ -36,13 +36,14 @@ public final class TorchScriptModel implements SignalModel {
   }
 
   /**
-   * Opens a file.
+   * Opens a file that the caller trusts.
    *
    * <p>A TorchScript file is a program for libtorch, which compiles it and runs it, some of it
-   * already while loading. It is checked first ({@link LoadedModule#load}): it cannot reach Python,
-   * Java or a shell, or name files, and damage is found by checksums; but it can take time and
-   * memory as it likes, and a chain of some thousand operators needs a larger stack ({@code -Xss}).
-   * Open only files from where you would take a library.
+   * already while loading. It is checked first ({@link LoadedModule#loadTrusted}): it cannot reach
+   * Python, Java or a shell, or name files, and damage is found by checksums; but it can take time
+   * and memory as it likes, and a chain of some thousand operators needs a larger stack ({@code
+   * -Xss}). Open only files from where you would take a library; for models of others prefer
+   * safetensors, ONNX or this library's own format, of which only weights are read.
    *
    * @param file a file that {@code torch.jit.save} wrote
    * @param reader which output is which signal
@@ -52,10 +53,10 @@ public final class TorchScriptModel implements SignalModel {
    * @return the model
    * @throws DistillationException if the file is missing, damaged, unsafe, or has a weight of NaN
    */
-  public static TorchScriptModel open(
+  public static TorchScriptModel openTrusted(
       Path file, SignalReader reader, Device device, boolean trainable) {
     requireNonNull(reader, "reader");
-    LoadedModule module = LoadedModule.load(file, device, trainable);
+    LoadedModule module = LoadedModule.loadTrusted(file, device, trainable);
     try {
       String model = "TorchScript file " + file;
       module.parameters().forEach((name, array) -> Weights.requireNoNaN(model, name, array));
@@ -103,7 +104,7 @@ public final class TorchScriptModel implements SignalModel {
   @Override
   public void readFrom(Path directory) {
     // the whole file: batch statistics and other buffers cannot be set one by one
-    LoadedModule read = LoadedModule.load(directory.resolve(MODEL_FILE), device, trainable);
+    LoadedModule read = module.reload(directory.resolve(MODEL_FILE), device, trainable);
     if (!shapes(read).equals(shapes(module))) {
       read.close();
       throw new DistillationException(

@@ -15,6 +15,9 @@ import java.util.regex.Pattern;
 final class ModelCard {
 
   /** What Hugging Face takes for the name of a model. */
+  /** The architecture of students from TorchScript files of other origins. */
+  private static final String PROGRAM = "TorchScriptModel";
+
   private static final Pattern REPOSITORY = Pattern.compile("[\\w.-]{1,96}/[\\w.-]{1,96}");
 
   private static final Pattern MARKUP = Pattern.compile("[\\\\`*_\\[\\]|~$]");
@@ -248,7 +251,14 @@ final class ModelCard {
   private void run() {
     section("How to run it from Java");
     line("```java");
-    line("try (DeployableModel model = DeployableModel.load(Path.of(\"this-directory\"))) {");
+    boolean program = provenance.student().architecture().equals(PROGRAM);
+    if (program) {
+      line("// model.pt is a program that would run: only if you trust whoever gave it to you");
+    }
+    line(
+        "try (DeployableModel model = DeployableModel."
+            + (program ? "loadTrusted" : "load")
+            + "(Path.of(\"this-directory\"))) {");
     if (isClassifier()) {
       line("  DeployableModel.Classification answer = model.classify(\"some text\");");
       line("  System.out.println(answer.label() + \" \" + answer.probability());");

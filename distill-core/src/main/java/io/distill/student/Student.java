@@ -92,7 +92,8 @@ public interface Student {
   }
 
   /**
-   * Trains a saved student further.
+   * Trains a saved student further. A run refuses a directory with a TorchScript program of another
+   * origin: {@link #trustedTorchScript(Path)} takes its {@code model.pt}.
    *
    * @param directory a directory that {@link DeployableModel#save} wrote; it is not changed
    * @return the student
@@ -104,28 +105,32 @@ public interface Student {
   /**
    * Trains a TorchScript file further; its inputs are not text, or come tokenised.
    *
-   * <p>The file is a program for libtorch: see {@link io.distill.model.TorchScriptModel#open} for
-   * what is checked before it runs, and what is not.
+   * <p>The file is a program that libtorch compiles and runs: see {@link
+   * io.distill.model.TorchScriptModel#openTrusted} for what is checked first, and what is not. Load only
+   * from where you would take a library; for models of others prefer safetensors, ONNX or this
+   * library's own format.
    *
-   * @param file a file that {@code torch.jit.save} wrote; it is not changed
+   * @param file a file that {@code torch.jit.save} wrote and the caller trusts; it is not changed
    * @return the student
    */
-  static Student torchScript(Path file) {
-    return torchScript(file, SignalReader.standard(), null);
+  static Student trustedTorchScript(Path file) {
+    return trustedTorchScript(file, SignalReader.standard(), null);
   }
 
   /**
    * Trains a TorchScript file further and names its outputs.
    *
-   * <p>The file is a program for libtorch: see {@link io.distill.model.TorchScriptModel#open} for
-   * what is checked before it runs, and what is not.
+   * <p>The file is a program that libtorch compiles and runs: see {@link
+   * io.distill.model.TorchScriptModel#openTrusted} for what is checked first, and what is not. Load only
+   * from where you would take a library; for models of others prefer safetensors, ONNX or this
+   * library's own format.
    *
-   * @param file a file that {@code torch.jit.save} wrote; it is not changed
+   * @param file a file that {@code torch.jit.save} wrote and the caller trusts; it is not changed
    * @param reader which output is which signal
    * @param tokenizer how text becomes its inputs; null if they are not text
    * @return the student
    */
-  static Student torchScript(Path file, SignalReader reader, @Nullable Tokenizer tokenizer) {
+  static Student trustedTorchScript(Path file, SignalReader reader, @Nullable Tokenizer tokenizer) {
     return new TorchScriptStudent(file, reader, tokenizer);
   }
 

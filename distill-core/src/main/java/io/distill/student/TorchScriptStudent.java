@@ -37,13 +37,13 @@ record TorchScriptStudent(Path file, SignalReader reader, @Nullable Tokenizer to
   @Override
   public DeployableModel open(StudentSetup setup) {
     return new DeployableModel(
-        TorchScriptModel.open(file, reader, setup.device(), true), tokenizer, setup.classNames());
+        TorchScriptModel.openTrusted(file, reader, setup.device(), true), tokenizer, setup.classNames());
   }
 
   @Override
   public Record description() {
     TorchScriptModel model =
-        TorchScriptModel.open(file, reader, NativeEngine.defaultDevice(), false);
+        TorchScriptModel.openTrusted(file, reader, NativeEngine.defaultDevice(), false);
     try {
       return new ModelInHand(
           model.fingerprint(), reader, tokenizer == null ? null : tokenizer.fingerprint());

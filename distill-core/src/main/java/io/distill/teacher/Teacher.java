@@ -310,7 +310,8 @@ public interface Teacher extends AutoCloseable {
    *
    * @param directory the directory
    * @return the teacher; close it
-   * @throws DistillationException if a file is missing or damaged
+   * @throws DistillationException if a file is missing or damaged, or the model is a TorchScript
+   *     program of another origin, which {@link DeployableModel#loadTrusted(Path)} reads
    */
   static ModelTeacher load(Path directory) {
     return new ModelTeacher(DeployableModel.load(directory), true)
@@ -333,8 +334,9 @@ public interface Teacher extends AutoCloseable {
    *
    * @param directory the directory
    * @return the teacher; close it
-   * @throws DistillationException if a file is missing, or a small one damaged; a damaged model
-   *     file is only noticed when it is loaded
+   * @throws DistillationException if a file is missing, or a small one damaged, or the model is a
+   *     TorchScript program of another origin; a damaged model file is only noticed when it is
+   *     loaded
    */
   static ModelTeacher lazy(Path directory) {
     Path provenance = directory.resolve(Provenance.FILE);
@@ -384,32 +386,36 @@ public interface Teacher extends AutoCloseable {
   /**
    * Opens a TorchScript file whose inputs are not text, or come tokenised.
    *
-   * <p>The file is a program for libtorch: see {@link TorchScriptModel#open} for what is checked
-   * before it runs, and what is not.
+   * <p>The file is a program that libtorch compiles and runs: see {@link
+   * TorchScriptModel#openTrusted} for what is checked first, and what is not. Load only
+   * from where you would take a library; for models of others prefer safetensors, ONNX or this
+   * library's own format.
    *
-   * @param file a file that {@code torch.jit.save} wrote
+   * @param file a file that {@code torch.jit.save} wrote and the caller trusts
    * @return the teacher; close it
    * @throws DistillationException if the file is missing or damaged
    */
-  static ModelTeacher torchScript(Path file) {
-    return torchScript(file, SignalReader.standard());
+  static ModelTeacher trustedTorchScript(Path file) {
+    return trustedTorchScript(file, SignalReader.standard());
   }
 
   /**
    * Opens a TorchScript file and names its outputs.
    *
-   * <p>The file is a program for libtorch: see {@link TorchScriptModel#open} for what is checked
-   * before it runs, and what is not.
+   * <p>The file is a program that libtorch compiles and runs: see {@link
+   * TorchScriptModel#openTrusted} for what is checked first, and what is not. Load only
+   * from where you would take a library; for models of others prefer safetensors, ONNX or this
+   * library's own format.
    *
-   * @param file a file that {@code torch.jit.save} wrote
+   * @param file a file that {@code torch.jit.save} wrote and the caller trusts
    * @param reader which output is which signal
    * @return the teacher; close it
    * @throws DistillationException if the file is missing or damaged
    */
-  static ModelTeacher torchScript(Path file, SignalReader reader) {
+  static ModelTeacher trustedTorchScript(Path file, SignalReader reader) {
     return new ModelTeacher(
         new DeployableModel(
-            TorchScriptModel.open(file, reader, NativeEngine.defaultDevice(), false),
+            TorchScriptModel.openTrusted(file, reader, NativeEngine.defaultDevice(), false),
             null,
             List.of()),
         true);
@@ -418,19 +424,21 @@ public interface Teacher extends AutoCloseable {
   /**
    * Opens a TorchScript file that reads tokenised text: {@code forward(input_ids, attention_mask)}.
    *
-   * <p>The file is a program for libtorch: see {@link TorchScriptModel#open} for what is checked
-   * before it runs, and what is not.
+   * <p>The file is a program that libtorch compiles and runs: see {@link
+   * TorchScriptModel#openTrusted} for what is checked first, and what is not. Load only
+   * from where you would take a library; for models of others prefer safetensors, ONNX or this
+   * library's own format.
    *
-   * @param file a file that {@code torch.jit.save} wrote
+   * @param file a file that {@code torch.jit.save} wrote and the caller trusts
    * @param reader which output is which signal
    * @param tokenizer how text becomes its inputs
    * @return the teacher; close it
    * @throws DistillationException if the file is missing or damaged
    */
-  static ModelTeacher torchScript(Path file, SignalReader reader, Tokenizer tokenizer) {
+  static ModelTeacher trustedTorchScript(Path file, SignalReader reader, Tokenizer tokenizer) {
     return new ModelTeacher(
         new DeployableModel(
-            TorchScriptModel.open(file, reader, NativeEngine.defaultDevice(), false),
+            TorchScriptModel.openTrusted(file, reader, NativeEngine.defaultDevice(), false),
             tokenizer,
             List.of()),
         true);

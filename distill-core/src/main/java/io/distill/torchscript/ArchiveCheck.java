@@ -22,7 +22,7 @@ import java.util.regex.Pattern;
  */
 final class ArchiveCheck {
 
-  private static final long MAX_PICKLE_BYTES = 64L << 20;
+  static final long MAX_PICKLE_BYTES = 64L << 20;
   private static final long MAX_SOURCE_BYTES = 16L << 20;
 
   /** What all compressed entries, which are sources, may unfold to. */

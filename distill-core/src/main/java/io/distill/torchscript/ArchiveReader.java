@@ -73,7 +73,7 @@ final class ArchiveReader {
               + file
               + " must be an undamaged archive written by this library but could not be read ("
               + e.getMessage()
-              + "); if it comes from PyTorch, load it with torchScript(...) instead; otherwise save"
+              + "); if it comes from PyTorch, load it with trustedTorchScript(...) instead; otherwise save"
               + " it again",
           e);
     }

@@ -16,6 +16,7 @@ import ai.djl.pytorch.jni.IValueUtils;
 import ai.djl.pytorch.jni.JniUtils;
 import ai.djl.util.Pair;
 import com.google.common.base.Throwables;
+import com.google.common.collect.Iterables;
 import com.google.common.util.concurrent.Uninterruptibles;
 import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
@@ -28,6 +29,7 @@ import java.nio.file.Path;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
@@ -41,6 +43,7 @@ import java.util.concurrent.FutureTask;
 public final class LoadedModule implements AutoCloseable {
 
   private static final int LONGEST_REASON = 1000;
+  private static final int MOST_NAMED = 5;
 
   /** Only address space: pages that are not touched cost nothing. */
   private static final long COMPILER_STACK_BYTES = 512L << 20;
@@ -70,7 +73,7 @@ public final class LoadedModule implements AutoCloseable {
   }
 
   /**
-   * Loads a TorchScript file, from this library or from PyTorch.
+   * Loads a TorchScript file that the caller trusts, from this library or from PyTorch.
    *
    * <p>The file is checked before libtorch sees it: the zip and all checksums, that tensors stay
    * inside of their storages, that nothing but tensors and modules is built, and that the source
@@ -85,7 +88,7 @@ public final class LoadedModule implements AutoCloseable {
    * @throws DistillationException if the file is missing, damaged, does what no model needs, or
    *     libtorch refuses it
    */
-  public static LoadedModule load(Path file, Device device, boolean trainable) {
+  public static LoadedModule loadTrusted(Path file, Device device, boolean trainable) {
     requireNonNull(device, "device");
     requireFile(file);
     try {
@@ -97,21 +100,79 @@ public final class LoadedModule implements AutoCloseable {
   }
 
   /**
-   * Loads a TorchScript file into a DJL model in place of its block, with the checks of {@link
-   * #load(Path, Device, boolean)}.
+   * Loads another state of this very module. Nothing of the file can run but what this module
+   * already is: its source files, classes and constants must be byte for byte those that this
+   * module has when it is written.
+   *
+   * @param file a file that {@link #writeTo} wrote, of this module or one from the same file
+   * @param device where it lives
+   * @param trainable whether its parameters get gradients
+   * @return the module, in inference mode; this one stays open
+   * @throws DistillationException if the file is missing, damaged, or another program: libtorch has
+   *     not seen it then
+   */
+  public LoadedModule reload(Path file, Device device, boolean trainable) {
+    requireFile(file);
+    training(false);
+    requireSameProgram(file, block);
+    return loadChecked(file, device, trainable);
+  }
+
+  /**
+   * Loads another state of the TorchScript block of a DJL model in its place, with the checks of
+   * {@link #reload}.
    *
    * @param file the file
-   * @param model the model on the PyTorch engine that gets the block
+   * @param model the model on the PyTorch engine whose block is a TorchScript module
    * @param trainable whether its parameters get gradients
-   * @throws DistillationException if the file is missing or refused; the model keeps its block then
+   * @throws DistillationException if the file is missing, damaged, or another program: libtorch has
+   *     not seen it then, and the model keeps its block
    */
-  public static void loadInto(Path file, Model model, boolean trainable) {
+  public static void reloadInto(Path file, Model model, boolean trainable) {
     requireFile(file);
+    PtSymbolBlock present = (PtSymbolBlock) model.getBlock();
+    JniUtils.enableInferenceMode(present);
+    requireSameProgram(file, present);
+    try {
+      model.setBlock(block(file, model, trainable));
+    } catch (RuntimeException e) {
+      throw refused(file, e);
+    }
+  }
+
+  private static void requireSameProgram(Path file, PtSymbolBlock present) {
     try {
       ArchiveCheck.require(file);
-      model.setBlock(block(file, model, trainable));
-    } catch (IOException | RuntimeException e) {
+    } catch (IOException | DistillationException e) {
       throw refused(file, e);
+    }
+    Path directory = null;
+    try {
+      directory = Files.createTempDirectory("distill");
+      Path written = directory.resolve("module.pt");
+      try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(written), 1 << 16)) {
+        JniUtils.writeModule(present, out, false);
+      }
+      Set<String> differences = ArchiveProgram.of(written).differences(ArchiveProgram.of(file));
+      if (!differences.isEmpty()) {
+        throw new DistillationException(
+            "TorchScript file "
+                + file
+                + " must hold the program of the model that it is read into but is another one ("
+                + String.join(", ", Iterables.limit(differences, MOST_NAMED))
+                + "); nothing of it was run; read a file that this model wrote");
+      }
+    } catch (IOException e) {
+      throw new DistillationException(
+          "program of "
+              + file
+              + " must be compared with that of the model in a temporary directory but could not be"
+              + " ("
+              + e
+              + "); set java.io.tmpdir",
+          e);
+    } finally {
+      AtomicFiles.deleteQuietly(directory);
     }
   }
 

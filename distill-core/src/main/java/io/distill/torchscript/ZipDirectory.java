@@ -1,5 +1,7 @@
 package io.distill.torchscript;
 
+import com.google.common.hash.Hasher;
+import com.google.common.hash.Hashing;
 import io.distill.exception.DistillationException;
 import java.io.Closeable;
 import java.io.IOException;
@@ -123,6 +125,13 @@ final class ZipDirectory implements Closeable {
   /** Checks size and checksum of an entry without keeping its content. */
   void verify(Entry entry) throws IOException {
     stream(entry, (bytes, from, count) -> {});
+  }
+
+  /** Returns the SHA-256 digest of an entry, in hexadecimal, and checks it on the way. */
+  String digest(Entry entry) throws IOException {
+    Hasher hasher = Hashing.sha256().newHasher();
+    stream(entry, hasher::putBytes);
+    return hasher.hash().toString();
   }
 
   private interface Sink {

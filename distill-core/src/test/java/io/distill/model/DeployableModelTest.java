@@ -287,9 +287,9 @@ class DeployableModelTest {
     Path file = directory.resolve("config.json");
     for (String broken :
         List.of(
-            "{\"id2label\": {\"0\": \"a\", \"2\": \"b\", \"3\": \"c\"}}",
-            "{\"id2label\": {\"0\": null}}",
-            "{\"id2label\": []}",
+            "{\"distill\": {}, \"id2label\": {\"0\": \"a\", \"2\": \"b\", \"3\": \"c\"}}",
+            "{\"distill\": {}, \"id2label\": {\"0\": null}}",
+            "{\"distill\": {}, \"id2label\": []}",
             "[]",
             "{\"id2label\"",
             "")) {
@@ -370,7 +370,7 @@ class DeployableModelTest {
             "TorchScript file "
                 + file
                 + " must be a model saved by this library but has no distill.json; load a foreign"
-                + " one with torchScript(...)");
+                + " one with trustedTorchScript(...)");
     new TorchScriptArchive(bag.module(bag.initialWeights(1)), Map.of("distill.json", "[1]"))
         .write(file);
     refused()

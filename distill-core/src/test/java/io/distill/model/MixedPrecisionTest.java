@@ -316,7 +316,7 @@ class MixedPrecisionTest {
           .hasSameBinaryContentAs(plain.resolve(SignalModel.MODEL_FILE));
       assertThat(mixed.fingerprint()).isEqualTo(exact.fingerprint());
       try (LoadedModule served =
-          LoadedModule.load(saved.resolve(SignalModel.MODEL_FILE), Device.cpu(), false)) {
+          LoadedModule.loadTrusted(saved.resolve(SignalModel.MODEL_FILE), Device.cpu(), false)) {
         NDArray answer = served.call("forward", inputs, false).singletonOrThrow();
         NDArray own =
             configuration.classes() > 0

@@ -138,7 +138,7 @@ class TorchScriptArchiveTest {
     assertThatThrownBy(() -> TorchScriptArchive.read(file))
         .isInstanceOf(DistillationException.class)
         .hasMessageContaining("must be an undamaged archive");
-    assertThatThrownBy(() -> LoadedModule.load(file, Device.cpu(), false))
+    assertThatThrownBy(() -> LoadedModule.loadTrusted(file, Device.cpu(), false))
         .isInstanceOf(DistillationException.class)
         .hasMessageContaining("is damaged or unsafe");
   }

@@ -218,7 +218,7 @@ class LanguageModelTrainingTest {
         try {
           new TorchScriptArchive(module).write(file);
           return new DeployableModel(
-              TorchScriptModel.open(file, LanguageModelTrainingTest::read, Device.cpu(), true),
+              TorchScriptModel.openTrusted(file, LanguageModelTrainingTest::read, Device.cpu(), true),
               null,
               setup.classNames());
         } finally {

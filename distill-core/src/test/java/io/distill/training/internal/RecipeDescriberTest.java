@@ -562,9 +562,9 @@ class RecipeDescriberTest {
                 .toURI());
     Path other =
         Path.of(requireNonNull(getClass().getResource("/io/distill/model/torch-tuple.pt")).toURI());
-    RecipeDescription script = describe(withStudent(Student.torchScript(file)));
-    assertThat(script).isEqualTo(describe(withStudent(Student.torchScript(file))));
-    assertThat(script.differences(describe(withStudent(Student.torchScript(other)))))
+    RecipeDescription script = describe(withStudent(Student.trustedTorchScript(file)));
+    assertThat(script).isEqualTo(describe(withStudent(Student.trustedTorchScript(file))));
+    assertThat(script.differences(describe(withStudent(Student.trustedTorchScript(other)))))
         .singleElement()
         .asString()
         .startsWith("student.values.weights was ");

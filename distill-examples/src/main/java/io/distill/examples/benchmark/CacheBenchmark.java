@@ -290,7 +290,7 @@ public final class CacheBenchmark {
         try {
           new TorchScriptArchive(module).write(file);
           return new DeployableModel(
-              TorchScriptModel.open(
+              TorchScriptModel.openTrusted(
                   file,
                   (outputs, inputs) ->
                       Signals.builder().logits(outputs.get(0)).mask(inputs.get(1)).build(),

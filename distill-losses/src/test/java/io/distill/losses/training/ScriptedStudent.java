@@ -26,7 +26,7 @@ record ScriptedStudent(ScriptModule module, SignalReader reader, @Nullable Token
       try {
         new TorchScriptArchive(module).write(file);
         return new DeployableModel(
-            TorchScriptModel.open(file, reader, Device.cpu(), true), tokenizer, setup.classNames());
+            TorchScriptModel.openTrusted(file, reader, Device.cpu(), true), tokenizer, setup.classNames());
       } finally {
         Files.delete(file);
       }
