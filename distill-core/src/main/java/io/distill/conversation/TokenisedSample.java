@@ -4,6 +4,7 @@ import io.distill.data.DistillationDataset;
 import java.util.Arrays;
 
 /** Tokens and what of them is learned; the first of a text never is. */
+@SuppressWarnings("ArrayRecordComponent") // internal; never compared
 record TokenisedSample(int[] ids, int[] labels) {
 
   /** Learns the tokens of some spans, given as pairs of begin and end. */
