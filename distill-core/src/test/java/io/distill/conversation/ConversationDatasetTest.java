@@ -32,8 +32,6 @@ class ConversationDatasetTest {
       List.of("<end>", "<unk>", "user", "assistant", "system", "a", "b", "c", "d", "e", "f");
 
   private static final int END = 0;
-  private static final int USER = 2;
-  private static final int ASSISTANT = 3;
 
   /** A word a token; the end token also pads. */
   private static final Tokenizer TOKENIZER =
