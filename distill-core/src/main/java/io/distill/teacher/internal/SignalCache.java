@@ -4,6 +4,7 @@ import static java.util.Objects.requireNonNull;
 
 import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
+import io.distill.internal.WriterLock;
 import io.distill.signal.SignalKind;
 import java.io.Closeable;
 import java.io.IOException;
@@ -91,7 +92,7 @@ public final class SignalCache implements Closeable {
       TeacherIdentity identity,
       @Nullable String tokenizerJson,
       BlockFile.Opener opener) {
-    WriterLock taken = WriterLock.take(path);
+    WriterLock taken = WriterLock.beside(path, lockSubject(path));
     SignalCache cache = null;
     try {
       if (!Files.exists(path)) {
@@ -357,7 +358,7 @@ public final class SignalCache implements Closeable {
     if (lock != null) {
       return;
     }
-    WriterLock taken = WriterLock.take(path());
+    WriterLock taken = WriterLock.beside(path(), lockSubject(path()));
     try {
       startWriting(taken);
     } finally {
@@ -365,6 +366,14 @@ public final class SignalCache implements Closeable {
         taken.close();
       }
     }
+  }
+
+  private static WriterLock.Subject lockSubject(Path cache) {
+    return new WriterLock.Subject(
+        "teacher cache " + cache,
+        "directory of teacher cache " + cache + " must be writable to add rows",
+        "check its permissions, or use a cache that has all rows",
+        "use another file");
   }
 
   private synchronized void startWriting(WriterLock taken) {

@@ -5,6 +5,7 @@ import ai.djl.pytorch.jni.JniUtils;
 import com.google.gson.JsonObject;
 import io.distill.data.DistillationDataset;
 import io.distill.exception.DistillationException;
+import io.distill.internal.LibraryVersion;
 import io.distill.internal.NativeEngine;
 import io.distill.model.DeployableModel;
 import io.distill.provenance.DataOrigin;
@@ -16,19 +17,13 @@ import io.distill.provenance.StudentOrigin;
 import io.distill.provenance.TeacherOrigin;
 import io.distill.provenance.Terms;
 import io.distill.provenance.TermsDecision;
-import io.distill.provenance.TermsPolicy;
 import io.distill.teacher.Teacher;
 import io.distill.training.TrainingListener;
-import java.io.IOException;
-import java.io.InputStream;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Properties;
-import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -36,9 +31,6 @@ import org.slf4j.LoggerFactory;
 final class ProvenanceRecorder {
 
   private static final Logger LOGGER = LoggerFactory.getLogger(Provenance.class);
-
-  /** What was warned of before in this process; it need not be said for every run. */
-  private static final Set<String> WARNED = ConcurrentHashMap.newKeySet();
 
   private final Recipe recipe;
   private RecipeDescription description;
@@ -123,21 +115,9 @@ final class ProvenanceRecorder {
     List<TermsDecision> inherited =
         teacher.origins().stream().flatMap(origin -> origin.terms().stream()).distinct().toList();
     Terms terms = effective(teacher.terms(), inherited);
-    TermsPolicy.Verdict verdict = declared.policy().decide(terms);
-    if (verdict == TermsPolicy.Verdict.REFUSE && declared.allowReason() == null) {
-      throw new DistillationException(refusal(teacher, terms));
-    }
-    if (verdict == TermsPolicy.Verdict.WARN) {
-      warn(teacher, terms);
-    }
     decisions.add(
-        new TermsDecision(
-            teacher.id(),
-            terms,
-            verdict,
-            verdict == TermsPolicy.Verdict.REFUSE
-                ? Optional.ofNullable(declared.allowReason())
-                : Optional.empty()));
+        TermsDecision.decide(
+            teacher.id(), terms, declared.policy(), Optional.ofNullable(declared.allowReason())));
     decisions.addAll(inherited);
     return decisions;
   }
@@ -150,40 +130,9 @@ final class ProvenanceRecorder {
         .orElse(own);
   }
 
-  private static String refusal(Teacher teacher, Terms terms) {
-    return "teacher '"
-        + teacher.id()
-        + "' must allow other models to be trained on its outputs, but "
-        + terms.name()
-        + (terms.trainingOthers() == Terms.Permission.NO ? " do not" : " are refused by the policy")
-        + (terms.clause().isEmpty() ? "" : " (" + terms.clause() + ")")
-        + terms.url().map(url -> " " + url).orElse("")
-        + "; choose another teacher, or call allowTerms(\"the reason\") if you may: it is recorded"
-        + " with the student. This is information, not legal advice";
-  }
-
-  private static void warn(Teacher teacher, Terms terms) {
-    if (!WARNED.add(teacher.id() + "\n" + terms.id()) || WARNED.size() > 1000) {
-      return;
-    }
-    if (terms.declared()) {
-      LOGGER.warn(
-          "Teacher '{}' is under {}: {} {}",
-          teacher.id(),
-          terms.name(),
-          terms.clause(),
-          terms.url().orElse(""));
-    } else {
-      LOGGER.warn(
-          "Teacher '{}' declares no licence; say under which terms it may be learned from with"
-              + " teacher.declaring(Terms.spdx(...))",
-          teacher.id());
-    }
-  }
-
   private static Environment environment(Recipe recipe) {
     return new Environment(
-        libraryVersion(),
+        LibraryVersion.text(),
         Engine.getDjlVersion(),
         NativeEngine.engine().getVersion(),
         System.getProperty("java.vendor") + " " + System.getProperty("java.runtime.version"),
@@ -191,18 +140,6 @@ final class ProvenanceRecorder {
         RecipeDescriber.name(recipe.device()),
         JniUtils.getNumThreads(),
         Runtime.getRuntime().availableProcessors());
-  }
-
-  private static String libraryVersion() {
-    Properties properties = new Properties();
-    try (InputStream in = NativeEngine.class.getResourceAsStream("version.properties")) {
-      if (in != null) {
-        properties.load(in);
-      }
-    } catch (IOException e) {
-      LOGGER.debug("The version of the library could not be read", e);
-    }
-    return properties.getProperty("version", "unknown");
   }
 
   /** Returns the provenance of a trained student. */
