@@ -18,6 +18,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -44,6 +45,7 @@ public final class TextGenerator {
   private final @Nullable Tokenizer tokenizer;
   private final @Nullable CheckpointFiles files;
   private final ImmutableIntArray endIds;
+  private final Supplier<String> fingerprint;
 
   private TextGenerator(DeployableModel deployable, ScriptedModel model, TransformerDecoder shape) {
     this.model = model;
@@ -51,6 +53,7 @@ public final class TextGenerator {
     this.tokenizer = deployable.tokenizer().map(each -> each.withMaxLength(UNCUT)).orElse(null);
     this.files = CheckpointFiles.of(deployable).orElse(null);
     this.endIds = files == null ? ImmutableIntArray.of() : files.endIds();
+    this.fingerprint = deployable::fingerprint;
   }
 
   /**
@@ -266,6 +269,15 @@ public final class TextGenerator {
 
   private static int[] goingOn(List<GeneratedRow> live) {
     return IntStream.range(0, live.size()).filter(i -> !live.get(i).ended()).toArray();
+  }
+
+  /**
+   * Returns a digest of the model with its present weights and tokenizer.
+   *
+   * @return a SHA-256 digest in hexadecimal
+   */
+  public String fingerprint() {
+    return fingerprint.get();
   }
 
   /**
