@@ -3,6 +3,7 @@ package io.distill.model;
 import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
+import ai.djl.ndarray.types.Shape;
 import com.google.common.collect.Sets;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
@@ -68,11 +69,15 @@ public record TransformerEncoder(
     implements ModelConfiguration {
 
   private static final String EMBEDDINGS = "embeddings.";
+  /** How widely BERT's weights are drawn. */
+  private static final double DEVIATION = 0.02;
+
   private static final String HEAD = "head";
   private static final String WORDS = EMBEDDINGS + "word_embeddings";
   private static final String POSITIONS = EMBEDDINGS + "position_embeddings";
   private static final String TYPES = EMBEDDINGS + "token_type_embeddings";
   private static final String POOLER = "pooler.dense";
+  private static final String CLASSIFIER = "classifier";
   private static final String PREDICTIONS = "cls.predictions.";
   private static final String TRANSFORM = PREDICTIONS + "transform.";
   private static final Set<SignalKind> RELATIONS =
@@ -273,50 +278,71 @@ public record TransformerEncoder(
   public Map<String, HostTensor> initialWeights(long seed) {
     WeightInitializer initializer = new WeightInitializer(seed);
     Map<String, HostTensor> weights = new LinkedHashMap<>();
-    embedding(weights, initializer, WORDS, vocabularySize);
-    embedding(weights, initializer, POSITIONS, positions());
+    shapes()
+        .forEach(
+            (name, shape) -> {
+              HostTensor tensor =
+                  name.endsWith("LayerNorm.weight")
+                      ? initializer.constant(1, shape)
+                      : name.endsWith("bias")
+                          ? initializer.constant(0, shape)
+                          : initializer.normal(name, DEVIATION, shape);
+              weights.put(name, tensor);
+            });
+    return weights;
+  }
+
+  /**
+   * Returns the shape of each weight.
+   *
+   * @return shapes by name, in the order of the model
+   */
+  public Map<String, long[]> shapes() {
+    Map<String, long[]> shapes = new LinkedHashMap<>();
+    shapes.put(WORDS + ".weight", new long[] {vocabularySize, hiddenSize});
+    shapes.put(POSITIONS + ".weight", new long[] {positions(), hiddenSize});
     if (typeVocabularySize > 0) {
-      embedding(weights, initializer, TYPES, typeVocabularySize);
+      shapes.put(TYPES + ".weight", new long[] {typeVocabularySize, hiddenSize});
     }
-    Initial.layerNorm(weights, initializer, EMBEDDINGS + "LayerNorm", hiddenSize);
+    layerNorm(shapes, EMBEDDINGS + "LayerNorm");
     for (int i = 0; i < layers; i++) {
       String layer = layer(i);
       for (String part : new String[] {"query", "key", "value"}) {
-        Initial.normalLinear(
-            weights, initializer, layer + "attention.self." + part, hiddenSize, hiddenSize);
+        product(shapes, layer + "attention.self." + part, hiddenSize, hiddenSize);
       }
-      Initial.normalLinear(
-          weights, initializer, layer + "attention.output.dense", hiddenSize, hiddenSize);
-      Initial.layerNorm(weights, initializer, layer + "attention.output.LayerNorm", hiddenSize);
-      Initial.normalLinear(
-          weights, initializer, layer + "intermediate.dense", intermediateSize, hiddenSize);
-      Initial.normalLinear(
-          weights, initializer, layer + "output.dense", hiddenSize, intermediateSize);
-      Initial.layerNorm(weights, initializer, layer + "output.LayerNorm", hiddenSize);
+      product(shapes, layer + "attention.output.dense", hiddenSize, hiddenSize);
+      layerNorm(shapes, layer + "attention.output.LayerNorm");
+      product(shapes, layer + "intermediate.dense", intermediateSize, hiddenSize);
+      product(shapes, layer + "output.dense", hiddenSize, intermediateSize);
+      layerNorm(shapes, layer + "output.LayerNorm");
     }
     if (head.dense() != null) {
-      Initial.normalLinear(weights, initializer, POOLER, hiddenSize, hiddenSize);
+      product(shapes, POOLER, hiddenSize, hiddenSize);
     }
     if (classes > 0) {
-      Initial.normalLinear(weights, initializer, "classifier", classes, hiddenSize);
+      product(shapes, CLASSIFIER, classes, hiddenSize);
     }
     if (predictsWords()) {
-      Initial.normalLinear(weights, initializer, TRANSFORM + "dense", hiddenSize, hiddenSize);
-      Initial.layerNorm(weights, initializer, TRANSFORM + "LayerNorm", hiddenSize);
-      weights.put(PREDICTIONS + "bias", initializer.constant(0, vocabularySize));
+      product(shapes, TRANSFORM + "dense", hiddenSize, hiddenSize);
+      layerNorm(shapes, TRANSFORM + "LayerNorm");
+      shapes.put(PREDICTIONS + "bias", new long[] {vocabularySize});
     }
-    return weights;
+    return shapes;
+  }
+
+  private static void product(Map<String, long[]> shapes, String name, long out, long in) {
+    shapes.put(name + ".weight", new long[] {out, in});
+    shapes.put(name + ".bias", new long[] {out});
+  }
+
+  private void layerNorm(Map<String, long[]> shapes, String name) {
+    shapes.put(name + ".weight", new long[] {hiddenSize});
+    shapes.put(name + ".bias", new long[] {hiddenSize});
   }
 
   /** Returns the number of rows of the position embeddings. */
   private int positions() {
     return Math.addExact(maxPositions, firstPosition);
-  }
-
-  private void embedding(
-      Map<String, HostTensor> weights, WeightInitializer initializer, String name, int count) {
-    String weight = name + ".weight";
-    weights.put(weight, initializer.normal(weight, 0.02, count, hiddenSize));
   }
 
   private static String layer(int index) {
@@ -325,15 +351,7 @@ public record TransformerEncoder(
 
   @Override
   public long parameterCount() {
-    long d = hiddenSize;
-    long embeddings = (vocabularySize + (long) positions() + typeVocabularySize + 2) * d;
-    long dense = head.dense() != null ? d * (d + 1) : 0;
-    long predictions = predictsWords() ? d * (d + 1) + 2 * d + vocabularySize : 0;
-    return embeddings
-        + layers * (productWeights() + 4 * d)
-        + dense
-        + classes * (d + 1)
-        + predictions;
+    return shapes().values().stream().mapToLong(shape -> new Shape(shape).size()).sum();
   }
 
   /** Returns the number of weights and biases of a layer's products. */
@@ -505,7 +523,7 @@ public record TransformerEncoder(
     if (classes == 0) {
       return "";
     }
-    builder.module("classifier", parts.linear("classifier", classes, hiddenSize));
+    builder.module(CLASSIFIER, parts.linear(CLASSIFIER, classes, hiddenSize));
     return head.dense() == null
         ? "self.classifier.forward(embedding)"
         : "self.classifier.forward(torch.dropout(embedding, self.dropout, self.training))";
