@@ -19,22 +19,4 @@ final class Initial {
     weights.put(name + ".weight", initializer.uniform(name + ".weight", bound, out, in));
     weights.put(name + ".bias", initializer.uniform(name + ".bias", bound, out));
   }
-
-  /** Normal with a small deviation and a bias of 0, as BERT. */
-  static void normalLinear(
-      Map<String, HostTensor> weights,
-      WeightInitializer initializer,
-      String name,
-      long out,
-      long in) {
-    weights.put(name + ".weight", initializer.normal(name + ".weight", 0.02, out, in));
-    weights.put(name + ".bias", initializer.constant(0, out));
-  }
-
-  /** Weight 1 and bias 0. */
-  static void layerNorm(
-      Map<String, HostTensor> weights, WeightInitializer initializer, String name, long width) {
-    weights.put(name + ".weight", initializer.constant(1, width));
-    weights.put(name + ".bias", initializer.constant(0, width));
-  }
 }

@@ -166,7 +166,11 @@ public sealed interface ModelConfiguration
                         + name
                         + "; the file may come from a newer version");
           };
-      ModelConfiguration configuration = gson().fromJson(json.get("configuration"), type);
+      JsonElement values = json.get("configuration");
+      if (type == TransformerEncoder.class) {
+        values = TransformerEncoder.withDefaults(values);
+      }
+      ModelConfiguration configuration = gson().fromJson(values, type);
       if (configuration == null) {
         throw new DistillationException(
             "configuration of " + name + " must be present but is missing; save the model again");

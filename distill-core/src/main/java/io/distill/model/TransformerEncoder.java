@@ -3,28 +3,36 @@ package io.distill.model;
 import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
+import ai.djl.ndarray.types.Shape;
 import com.google.common.collect.Sets;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
 import io.distill.signal.SignalKind;
 import io.distill.torchscript.HostTensor;
 import io.distill.torchscript.ScriptModule;
 import java.util.Collections;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The BERT encoder: embeddings, layers of self-attention and feed-forward with layer norm after
- * each, pooling, and a linear classifier on the pooled vector.
+ * each, pooling, and a head. RoBERTa and DistilBERT differ in where positions start, in token types
+ * and in the head.
  *
  * <p>Hidden states are the outputs of the layers, {@code [N, L, D]} each; the embedding is the
- * pooled (and, if asked, L2-normalised) output of the last layer. Parameter names are those of
- * Hugging Face's {@code BertModel}, plus {@code classifier}.
+ * pooled output of the last layer, after the dense layer if the head has one, and, if asked,
+ * divided by its L2 norm. Parameter names are those of Hugging Face's {@code BertForPreTraining}
+ * without {@code bert.}, plus {@code classifier}. Rows are padded on the right.
  *
  * @param vocabularySize the number of word pieces, at least 1
  * @param maxPositions the longest input in tokens, at least 1
- * @param typeVocabularySize the number of token types, at least 1; inputs are of type 0
+ * @param typeVocabularySize the number of token types; inputs are of type 0; 0 for a model
+ *     without types
  * @param hiddenSize the width {@code D}; a multiple of {@code heads}
  * @param layers the number of layers, at least 1
  * @param heads the number of attention heads, at least 1
@@ -35,7 +43,12 @@ import java.util.stream.IntStream;
  * @param pooling how the embedding is made
  * @param normalized whether the embedding is divided by its L2 norm
  * @param classes the number of classes; 0 for none
+ * @param head what is made of the last layer; a masked language model has no classes
+ * @param firstPosition the row of the position embeddings that the first token has, at least
+ *     0; 2 in RoBERTa
  * @see <a href="https://arxiv.org/abs/1810.04805">Devlin et al., BERT, 2019</a>
+ * @see <a href="https://arxiv.org/abs/1907.11692">Liu et al., RoBERTa, 2019</a>
+ * @see <a href="https://arxiv.org/abs/1910.01108">Sanh et al., DistilBERT, 2019</a>
  */
 public record TransformerEncoder(
     int vocabularySize,
@@ -50,10 +63,23 @@ public record TransformerEncoder(
     double dropout,
     Pooling pooling,
     boolean normalized,
-    int classes)
+    int classes,
+    EncoderHead head,
+    int firstPosition)
     implements ModelConfiguration {
 
   private static final String EMBEDDINGS = "embeddings.";
+  /** How widely BERT's weights are drawn. */
+  private static final double DEVIATION = 0.02;
+
+  private static final String HEAD = "head";
+  private static final String WORDS = EMBEDDINGS + "word_embeddings";
+  private static final String POSITIONS = EMBEDDINGS + "position_embeddings";
+  private static final String TYPES = EMBEDDINGS + "token_type_embeddings";
+  private static final String POOLER = "pooler.dense";
+  private static final String CLASSIFIER = "classifier";
+  private static final String PREDICTIONS = "cls.predictions.";
+  private static final String TRANSFORM = PREDICTIONS + "transform.";
   private static final Set<SignalKind> RELATIONS =
       Sets.immutableEnumSet(SignalKind.QUERIES, SignalKind.KEYS, SignalKind.VALUES);
   private static final Set<SignalKind> ATTENTION =
@@ -65,7 +91,8 @@ public record TransformerEncoder(
    *
    * @param vocabularySize the number of word pieces, at least 1
    * @param maxPositions the longest input in tokens, at least 1
-   * @param typeVocabularySize the number of token types, at least 1; inputs are of type 0
+   * @param typeVocabularySize the number of token types; inputs are of type 0; 0 for a model
+   *     without types
    * @param hiddenSize the width {@code D}; a multiple of {@code heads}
    * @param layers the number of layers, at least 1
    * @param heads the number of attention heads, at least 1
@@ -76,6 +103,9 @@ public record TransformerEncoder(
    * @param pooling how the embedding is made
    * @param normalized whether the embedding is divided by its L2 norm
    * @param classes the number of classes; 0 for none
+   * @param head what is made of the last layer; a masked language model has no classes
+   * @param firstPosition the row of the position embeddings that the first token has, at least
+   *     0; 2 in RoBERTa
    * @throws IllegalArgumentException if a value is out of range
    */
   public TransformerEncoder {
@@ -83,8 +113,8 @@ public record TransformerEncoder(
         vocabularySize >= 1, "vocabularySize must be at least 1 but was %s", vocabularySize);
     checkArgument(maxPositions >= 1, "maxPositions must be at least 1 but was %s", maxPositions);
     checkArgument(
-        typeVocabularySize >= 1,
-        "typeVocabularySize must be at least 1 but was %s",
+        typeVocabularySize >= 0,
+        "typeVocabularySize must be at least 0 but was %s",
         typeVocabularySize);
     checkArgument(layers >= 1, "layers must be at least 1 but was %s", layers);
     checkArgument(heads >= 1, "heads must be at least 1 but was %s", heads);
@@ -103,8 +133,74 @@ public record TransformerEncoder(
     BagOfEmbeddings.checkProbability("dropout", dropout);
     requireNonNull(pooling, "pooling");
     checkArgument(classes >= 0, "classes must be at least 0 but was %s", classes);
+    requireNonNull(head, "head");
+    checkArgument(
+        classes == 0 || head != EncoderHead.MASKED_LANGUAGE_MODEL,
+        "classes must be 0 for a masked language model but was %s",
+        classes);
+    checkArgument(firstPosition >= 0, "firstPosition must be at least 0 but was %s", firstPosition);
   }
 
+  /**
+   * Describes an encoder with a linear head whose positions start at 0.
+   *
+   * @param vocabularySize the number of word pieces, at least 1
+   * @param maxPositions the longest input in tokens, at least 1
+   * @param typeVocabularySize the number of token types, at least 0
+   * @param hiddenSize the width {@code D}; a multiple of {@code heads}
+   * @param layers the number of layers, at least 1
+   * @param heads the number of attention heads, at least 1
+   * @param intermediateSize the width of the feed-forward layer, at least 1
+   * @param activation the activation of the feed-forward layer
+   * @param layerNormEpsilon the epsilon of layer norm, greater than 0
+   * @param dropout the dropout probability in training, from 0 to below 1
+   * @param pooling how the embedding is made
+   * @param normalized whether the embedding is divided by its L2 norm
+   * @param classes the number of classes; 0 for none
+   * @throws IllegalArgumentException if a value is out of range
+   */
+  public TransformerEncoder(
+      int vocabularySize,
+      int maxPositions,
+      int typeVocabularySize,
+      int hiddenSize,
+      int layers,
+      int heads,
+      int intermediateSize,
+      Activation activation,
+      double layerNormEpsilon,
+      double dropout,
+      Pooling pooling,
+      boolean normalized,
+      int classes) {
+    this(
+        vocabularySize,
+        maxPositions,
+        typeVocabularySize,
+        hiddenSize,
+        layers,
+        heads,
+        intermediateSize,
+        activation,
+        layerNormEpsilon,
+        dropout,
+        pooling,
+        normalized,
+        classes,
+        EncoderHead.LINEAR,
+        0);
+  }
+
+  private boolean predictsWords() {
+    return head == EncoderHead.MASKED_LANGUAGE_MODEL;
+  }
+
+  /**
+   * Returns this configuration for another number of classes.
+   *
+   * @param classes the number of classes; 0 for none
+   * @return a copy; a masked language model that gets classes becomes one with a linear head
+   */
   @Override
   public TransformerEncoder withClasses(int classes) {
     return new TransformerEncoder(
@@ -120,12 +216,43 @@ public record TransformerEncoder(
         dropout,
         pooling,
         normalized,
-        classes);
+        classes,
+        predictsWords() && classes > 0 ? EncoderHead.LINEAR : head,
+        firstPosition);
+  }
+
+  /** Leaves out what is as in models from before there were heads: their digest stays. */
+  @Override
+  public JsonObject toJson() {
+    JsonObject json = ModelConfiguration.super.toJson();
+    JsonObject values = json.getAsJsonObject("configuration");
+    if (head == EncoderHead.LINEAR) {
+      values.remove(HEAD);
+    }
+    if (firstPosition == 0) {
+      values.remove("firstPosition");
+    }
+    return json;
+  }
+
+  /** Adds what {@link #toJson} left out; 0 is what a number becomes anyway. */
+  static @Nullable JsonElement withDefaults(@Nullable JsonElement values) {
+    if (values == null || !values.isJsonObject() || values.getAsJsonObject().has(HEAD)) {
+      return values;
+    }
+    JsonObject all = values.getAsJsonObject().deepCopy();
+    all.addProperty(HEAD, EncoderHead.LINEAR.name());
+    return all;
   }
 
   @Override
   public Set<SignalKind> provides() {
-    return Sets.union(ModelConfiguration.super.provides(), ATTENTION).immutableCopy();
+    Set<SignalKind> kinds = EnumSet.copyOf(ModelConfiguration.super.provides());
+    kinds.addAll(ATTENTION);
+    if (predictsWords()) {
+      kinds.add(SignalKind.LOGITS);
+    }
+    return Sets.immutableEnumSet(kinds);
   }
 
   @Override
@@ -151,34 +278,71 @@ public record TransformerEncoder(
   public Map<String, HostTensor> initialWeights(long seed) {
     WeightInitializer initializer = new WeightInitializer(seed);
     Map<String, HostTensor> weights = new LinkedHashMap<>();
-    embedding(weights, initializer, "word_embeddings.weight", vocabularySize);
-    embedding(weights, initializer, "position_embeddings.weight", maxPositions);
-    embedding(weights, initializer, "token_type_embeddings.weight", typeVocabularySize);
-    Initial.layerNorm(weights, initializer, EMBEDDINGS + "LayerNorm", hiddenSize);
-    for (int i = 0; i < layers; i++) {
-      String layer = layer(i);
-      for (String part : new String[] {"query", "key", "value"}) {
-        Initial.normalLinear(
-            weights, initializer, layer + "attention.self." + part, hiddenSize, hiddenSize);
-      }
-      Initial.normalLinear(
-          weights, initializer, layer + "attention.output.dense", hiddenSize, hiddenSize);
-      Initial.layerNorm(weights, initializer, layer + "attention.output.LayerNorm", hiddenSize);
-      Initial.normalLinear(
-          weights, initializer, layer + "intermediate.dense", intermediateSize, hiddenSize);
-      Initial.normalLinear(
-          weights, initializer, layer + "output.dense", hiddenSize, intermediateSize);
-      Initial.layerNorm(weights, initializer, layer + "output.LayerNorm", hiddenSize);
-    }
-    if (classes > 0) {
-      Initial.normalLinear(weights, initializer, "classifier", classes, hiddenSize);
-    }
+    shapes()
+        .forEach(
+            (name, shape) -> {
+              HostTensor tensor =
+                  name.endsWith("LayerNorm.weight")
+                      ? initializer.constant(1, shape)
+                      : name.endsWith("bias")
+                          ? initializer.constant(0, shape)
+                          : initializer.normal(name, DEVIATION, shape);
+              weights.put(name, tensor);
+            });
     return weights;
   }
 
-  private void embedding(
-      Map<String, HostTensor> weights, WeightInitializer initializer, String name, int count) {
-    weights.put(EMBEDDINGS + name, initializer.normal(EMBEDDINGS + name, 0.02, count, hiddenSize));
+  /**
+   * Returns the shape of each weight.
+   *
+   * @return shapes by name, in the order of the model
+   */
+  public Map<String, long[]> shapes() {
+    Map<String, long[]> shapes = new LinkedHashMap<>();
+    shapes.put(WORDS + ".weight", new long[] {vocabularySize, hiddenSize});
+    shapes.put(POSITIONS + ".weight", new long[] {positions(), hiddenSize});
+    if (typeVocabularySize > 0) {
+      shapes.put(TYPES + ".weight", new long[] {typeVocabularySize, hiddenSize});
+    }
+    layerNorm(shapes, EMBEDDINGS + "LayerNorm");
+    for (int i = 0; i < layers; i++) {
+      String layer = layer(i);
+      for (String part : new String[] {"query", "key", "value"}) {
+        product(shapes, layer + "attention.self." + part, hiddenSize, hiddenSize);
+      }
+      product(shapes, layer + "attention.output.dense", hiddenSize, hiddenSize);
+      layerNorm(shapes, layer + "attention.output.LayerNorm");
+      product(shapes, layer + "intermediate.dense", intermediateSize, hiddenSize);
+      product(shapes, layer + "output.dense", hiddenSize, intermediateSize);
+      layerNorm(shapes, layer + "output.LayerNorm");
+    }
+    if (head.dense() != null) {
+      product(shapes, POOLER, hiddenSize, hiddenSize);
+    }
+    if (classes > 0) {
+      product(shapes, CLASSIFIER, classes, hiddenSize);
+    }
+    if (predictsWords()) {
+      product(shapes, TRANSFORM + "dense", hiddenSize, hiddenSize);
+      layerNorm(shapes, TRANSFORM + "LayerNorm");
+      shapes.put(PREDICTIONS + "bias", new long[] {vocabularySize});
+    }
+    return shapes;
+  }
+
+  private static void product(Map<String, long[]> shapes, String name, long out, long in) {
+    shapes.put(name + ".weight", new long[] {out, in});
+    shapes.put(name + ".bias", new long[] {out});
+  }
+
+  private void layerNorm(Map<String, long[]> shapes, String name) {
+    shapes.put(name + ".weight", new long[] {hiddenSize});
+    shapes.put(name + ".bias", new long[] {hiddenSize});
+  }
+
+  /** Returns the number of rows of the position embeddings. */
+  private int positions() {
+    return Math.addExact(maxPositions, firstPosition);
   }
 
   private static String layer(int index) {
@@ -187,9 +351,7 @@ public record TransformerEncoder(
 
   @Override
   public long parameterCount() {
-    long d = hiddenSize;
-    long embeddings = (vocabularySize + (long) maxPositions + typeVocabularySize + 2) * d;
-    return embeddings + layers * (productWeights() + 4 * d) + classes * (d + 1);
+    return shapes().values().stream().mapToLong(shape -> new Shape(shape).size()).sum();
   }
 
   /** Returns the number of weights and biases of a layer's products. */
@@ -203,7 +365,8 @@ public record TransformerEncoder(
    * queries, keys and values, the context, and around each of both residual sums a product, its
    * dropout and the sum; the two of the intermediate layer; and of each head, per pair of tokens,
    * the probabilities, their dropout and the product of both. Without dropout attention is fused
-   * and keeps no pairs.
+   * and keeps no pairs. Predicting words keeps, per token, the transformation's three vectors and
+   * the scores.
    */
   @Override
   public long activationBytes(int rows, int tokens, Computation computation) {
@@ -220,10 +383,15 @@ public record TransformerEncoder(
     long state = all * hiddenSize * Float.BYTES;
     // on the way back: two gradients of the widest arrays
     long transients = 2 * Math.max(all * intermediateSize * product, pairs) + 4 * state;
-    long embeddings = 4 * state + (long) vocabularySize * hiddenSize * Float.BYTES;
+    long ends = 4 * state + (long) vocabularySize * hiddenSize * Float.BYTES;
+    if (predictsWords()) {
+      long scores = all * vocabularySize * Float.BYTES;
+      ends += 3 * state + scores;
+      transients = Math.max(transients, 2 * scores);
+    }
     return computation.activationCheckpointing()
-        ? layers * state + layer + transients + embeddings
-        : layers * layer + transients + embeddings;
+        ? layers * state + layer + transients + ends
+        : layers * layer + transients + ends;
   }
 
   @Override
@@ -267,6 +435,7 @@ public record TransformerEncoder(
         ScriptModule.builder("TransformerEncoder")
             .module("embeddings", embeddings(parts))
             .module("encoder", encoder)
+            .constant("dropout", dropout)
             .method(
                 """
                 def attention_bias(self, attention_mask: Tensor) -> Tensor:
@@ -277,26 +446,24 @@ public record TransformerEncoder(
                 def encode(self, input_ids: Tensor, attention_mask: Tensor, states: List[Tensor]) -> Tensor:
                   hidden = self.embeddings.forward(input_ids)
                   return self.encoder.forward(hidden, self.attention_bias(attention_mask), states)
-                """)
-            .method(poolingSource());
-    String logits = "";
-    if (classes > 0) {
-      builder.module("classifier", parts.linear("classifier", classes, hiddenSize));
-      logits = "\"logits\": self.classifier.forward(embedding), ";
-    }
+                """);
+    String scored = addHead(builder, parts);
+    String logits = scored.isEmpty() ? "" : "\"logits\": " + scored + ", ";
     builder.method(
         """
         def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
           states = annotate(List[Tensor], [])
-          embedding = self.pool(self.encode(input_ids, attention_mask, states), attention_mask)
+          hidden = self.encode(input_ids, attention_mask, states)
+          embedding = self.pool(hidden, attention_mask)
           return %s
         """
-            .formatted(classes > 0 ? "self.classifier.forward(embedding)" : "embedding"));
+            .formatted(scored.isEmpty() ? "embedding" : scored));
     String outputs =
         """
         def %s(self, input_ids: Tensor, attention_mask: Tensor) -> Dict[str, Tensor]:
           states = annotate(List[Tensor], [])
-          embedding = self.pool(self.encode(input_ids, attention_mask, states), attention_mask)
+          hidden = self.encode(input_ids, attention_mask, states)
+          embedding = self.pool(hidden, attention_mask)
           return {%s"embedding": embedding%s}
         """;
     builder
@@ -315,7 +482,7 @@ public record TransformerEncoder(
               return {%s"embedding": embedding%s%s}
             """
                 .formatted(logits, entries("hidden_states", "states"), relations()));
-    String scored =
+    String withAttention =
         """
         def %s(self, input_ids: Tensor, attention_mask: Tensor) -> Dict[str, Tensor]:
           states = annotate(List[Tensor], [])
@@ -328,14 +495,68 @@ public record TransformerEncoder(
         """;
     String scores = entries("hidden_states", "states") + entries("attention_scores", "attention");
     builder
-        .method(scored.formatted("outputs_with_attention", logits, scores, ""))
+        .method(withAttention.formatted("outputs_with_attention", logits, scores, ""))
         .method(
-            scored.formatted("outputs_with_attention_and_relations", logits, scores, relations()));
+            withAttention.formatted(
+                "outputs_with_attention_and_relations", logits, scores, relations()));
     if (computation.activationCheckpointing()) {
       addSegments(builder, logits);
     }
     parts.requireAllUsed("TransformerEncoder");
     return builder.build();
+  }
+
+  /** Adds pooling and what gives logits; returns the source of that, empty if there is none. */
+  private String addHead(ScriptModule.Builder builder, Layers parts) {
+    if (head.dense() != null) {
+      builder.module(
+          "pooler",
+          ScriptModule.builder("Pooler")
+              .module("dense", parts.linear(POOLER, hiddenSize, hiddenSize))
+              .build());
+    }
+    builder.method(poolingSource());
+    if (predictsWords()) {
+      builder.module("cls", predictions(parts));
+      return "self.cls.predictions.forward(hidden, self.embeddings.word_embeddings.weight)";
+    }
+    if (classes == 0) {
+      return "";
+    }
+    builder.module(CLASSIFIER, parts.linear(CLASSIFIER, classes, hiddenSize));
+    return head.dense() == null
+        ? "self.classifier.forward(embedding)"
+        : "self.classifier.forward(torch.dropout(embedding, self.dropout, self.training))";
+  }
+
+  private ScriptModule predictions(Layers parts) {
+    ScriptModule transform =
+        ScriptModule.builder("Transform")
+            .module("dense", parts.product(TRANSFORM + "dense", hiddenSize, hiddenSize))
+            .module(
+                "LayerNorm", parts.layerNorm(TRANSFORM + "LayerNorm", hiddenSize, layerNormEpsilon))
+            .method(
+                """
+                def forward(self, hidden: Tensor) -> Tensor:
+                  return self.LayerNorm.forward(%s)
+                """
+                    .formatted(parts.float32(activation.of("self.dense.forward(hidden)"))))
+            .build();
+    String scores = parts.float32(
+            "torch.linear(" + parts.operand("input") + ", " + parts.operand("words") + ")");
+    ScriptModule predictions =
+        ScriptModule.builder("Predictions")
+            .module("transform", transform)
+            .parameter("bias", parts.take(PREDICTIONS + "bias", vocabularySize))
+            .method(
+                """
+                def forward(self, hidden: Tensor, words: Tensor) -> Tensor:
+                  input = self.transform.forward(hidden)
+                  return %s + self.bias
+                """
+                    .formatted(scores))
+            .build();
+    return ScriptModule.builder("Heads").module("predictions", predictions).build();
   }
 
   private void addSegments(ScriptModule.Builder builder, String logits) {
@@ -413,6 +634,10 @@ public record TransformerEncoder(
                 pooled = torch.sum(hidden * weights, [1]) / torch.clamp_min(torch.sum(weights, [1]), 1.)
               """;
         };
+    Activation dense = head.dense();
+    if (dense != null) {
+      pooled += "  pooled = " + dense.of("self.pooler.dense.forward(pooled)") + "\n";
+    }
     String result =
         normalized
             ? "  return pooled / torch.clamp_min(torch.norm(pooled, 2, [-1], True), 1e-12)\n"
@@ -421,28 +646,30 @@ public record TransformerEncoder(
   }
 
   private ScriptModule embeddings(Layers parts) {
-    return ScriptModule.builder("Embeddings")
-        .module(
-            "word_embeddings",
-            parts.embedding(EMBEDDINGS + "word_embeddings", vocabularySize, hiddenSize))
-        .module(
-            "position_embeddings",
-            parts.embedding(EMBEDDINGS + "position_embeddings", maxPositions, hiddenSize))
-        .module(
-            "token_type_embeddings",
-            parts.embedding(EMBEDDINGS + "token_type_embeddings", typeVocabularySize, hiddenSize))
+    ScriptModule.Builder builder =
+        ScriptModule.builder("Embeddings")
+            .module("word_embeddings", parts.embedding(WORDS, vocabularySize, hiddenSize))
+            .module("position_embeddings", parts.embedding(POSITIONS, positions(), hiddenSize));
+    String types = "";
+    if (typeVocabularySize > 0) {
+      builder.module(
+          "token_type_embeddings", parts.embedding(TYPES, typeVocabularySize, hiddenSize));
+      types = " + torch.select(self.token_type_embeddings.weight, 0, 0)";
+    }
+    return builder
         .module(
             "LayerNorm", parts.layerNorm(EMBEDDINGS + "LayerNorm", hiddenSize, layerNormEpsilon))
         .constant("dropout", dropout)
+        .constant("first", firstPosition)
         .method(
             """
             def forward(self, input_ids: Tensor) -> Tensor:
               words = self.word_embeddings.forward(input_ids)
-              positions = torch.slice(self.position_embeddings.weight, 0, 0, torch.size(input_ids, 1))
-              types = torch.select(self.token_type_embeddings.weight, 0, 0)
-              hidden = self.LayerNorm.forward(words + types + positions)
+              positions = torch.slice(self.position_embeddings.weight, 0, self.first, self.first + torch.size(input_ids, 1))
+              hidden = self.LayerNorm.forward(words%s + positions)
               return torch.dropout(hidden, self.dropout, self.training)
-            """)
+            """
+                .formatted(types))
         .build();
   }
 

@@ -172,9 +172,12 @@ public final class EncoderStudent implements Student, RecipePart {
         teacher.activation(),
         teacher.layerNormEpsilon(),
         recipe.dropout,
-        teacher.pooling(),
-        teacher.normalized(),
-        setup.classes());
+            teacher.pooling(),
+            teacher.normalized(),
+            0,
+            teacher.head(),
+            teacher.firstPosition())
+        .withClasses(setup.classes());
   }
 
   private Map<String, HostTensor> teacherWeights(
@@ -201,7 +204,7 @@ public final class EncoderStudent implements Student, RecipePart {
         "embeddings.position_embeddings.weight",
         firstRows(
             requireNonNull(source.get("embeddings.position_embeddings.weight")),
-            configuration.maxPositions()));
+            configuration.maxPositions() + configuration.firstPosition()));
     return weights;
   }
 

@@ -29,6 +29,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** A pass that computes activations again against one that keeps them. */
@@ -161,11 +162,36 @@ class ActivationCheckpointingTest {
     }
   }
 
-  @Test
-  void gradients_ofAnythingThatIsSaid_areTheSame() {
-    try (ScriptedModel whole = open(encoder(0), Precision.FLOAT32, false);
-        ScriptedModel parts = open(encoder(0), Precision.FLOAT32, true)) {
-      for (Set<SignalKind> kinds : Sets.powerSet(encoder(0).provides())) {
+  static List<TransformerEncoder> encoders() {
+    return List.of(
+        encoder(0), headed(EncoderHead.DENSE_RELU, 4), headed(EncoderHead.MASKED_LANGUAGE_MODEL, 0));
+  }
+
+  private static TransformerEncoder headed(EncoderHead head, int classes) {
+    return new TransformerEncoder(
+        50,
+        16,
+        1,
+        12,
+        LAYERS,
+        3,
+        20,
+        Activation.GELU,
+        1e-12,
+        0,
+        Pooling.FIRST,
+        false,
+        classes,
+        head,
+        2);
+  }
+
+  @ParameterizedTest
+  @MethodSource("encoders")
+  void gradients_ofAnythingThatIsSaid_areTheSame(TransformerEncoder encoder) {
+    try (ScriptedModel whole = open(encoder, Precision.FLOAT32, false);
+        ScriptedModel parts = open(encoder, Precision.FLOAT32, true)) {
+      for (Set<SignalKind> kinds : Sets.powerSet(encoder.provides())) {
         if (kinds.isEmpty()) {
           continue;
         }

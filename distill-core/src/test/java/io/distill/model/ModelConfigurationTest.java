@@ -22,6 +22,7 @@ import io.distill.signal.Signals;
 import io.distill.torchscript.HostTensor;
 import io.distill.torchscript.LoadedModule;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -36,13 +37,35 @@ class ModelConfigurationTest {
   static final TransformerEncoder ENCODER =
       new TransformerEncoder(
           50, 16, 2, 12, 2, 3, 20, Activation.GELU, 1e-12, 0.1, Pooling.MEAN, true, 4);
+  static final TransformerEncoder DENSE = encoder(EncoderHead.DENSE_TANH, 2, 1, 4);
+  static final TransformerEncoder WITHOUT_TYPES = encoder(EncoderHead.DENSE_RELU, 0, 0, 4);
+  static final TransformerEncoder MASKED = encoder(EncoderHead.MASKED_LANGUAGE_MODEL, 2, 1, 0);
   static final BagOfEmbeddings BAG = new BagOfEmbeddings(50, 8, 6, Activation.RELU, 0.1, 0.1, 4);
   static final MultilayerPerceptron PERCEPTRON =
       new MultilayerPerceptron(6, List.of(5, 7), Activation.TANH, 0.1, 4);
 
+  static TransformerEncoder encoder(EncoderHead head, int first, int types, int classes) {
+    return new TransformerEncoder(
+        50,
+        16,
+        types,
+        12,
+        2,
+        3,
+        20,
+        Activation.GELU,
+        1e-5,
+        0.1,
+        Pooling.FIRST,
+        false,
+        classes,
+        head,
+        first);
+  }
+
   static List<ModelConfiguration> configurations() {
-    List<ModelConfiguration> all = new ArrayList<>();
-    for (ModelConfiguration each : List.of(ENCODER, BAG, PERCEPTRON)) {
+    List<ModelConfiguration> all = new ArrayList<>(List.of(MASKED));
+    for (ModelConfiguration each : List.of(ENCODER, DENSE, WITHOUT_TYPES, BAG, PERCEPTRON)) {
       all.add(each);
       all.add(each.withClasses(0));
     }
@@ -96,7 +119,9 @@ class ModelConfigurationTest {
       NDArray forward = module.call("forward", inputs, false).singletonOrThrow();
       NDList outputs = module.call("outputs_with_hidden_states", inputs, true);
       NDArray first =
-          configuration.classes() > 0 ? outputs.get("logits") : outputs.get("embedding");
+          configuration.provides().contains(SignalKind.LOGITS)
+              ? outputs.get("logits")
+              : outputs.get("embedding");
       assertThat(first.toFloatArray()).containsExactly(forward.toFloatArray());
       assertThat(outputs.get("hidden_states.1")).isNotNull();
       assertThat(module.call("outputs", inputs, false).get(0).toFloatArray())
@@ -106,12 +131,17 @@ class ModelConfigurationTest {
     }
   }
 
-  @Test
-  void encoder_withAttention_agreesWithTheFusedPath() {
+  static List<TransformerEncoder> encoders() {
+    return List.of(ENCODER, DENSE, WITHOUT_TYPES, MASKED);
+  }
+
+  @ParameterizedTest
+  @MethodSource("encoders")
+  void encoder_withAttention_agreesWithTheFusedPath(TransformerEncoder encoder) {
     try (LoadedModule module =
-            LoadedModule.load(ENCODER.module(ENCODER.initialWeights(7)), Device.cpu(), false);
+            LoadedModule.load(encoder.module(encoder.initialWeights(7)), Device.cpu(), false);
         NDManager manager = NativeEngine.newManager(Device.cpu())) {
-      NDList inputs = inputs(ENCODER, manager);
+      NDList inputs = inputs(encoder, manager);
       NDList plain = module.call("outputs_with_hidden_states", inputs, false);
       NDList scored = module.call("outputs_with_attention", inputs, false);
       for (NDArray array : plain) {
@@ -144,6 +174,106 @@ class ModelConfigurationTest {
         }
       }
     }
+  }
+
+  @Test
+  void encoder_ofWords_scoresEachPieceAtEachPosition() {
+    try (ScriptedModel model =
+            ScriptedModel.open(MASKED, MASKED.initialWeights(7), Device.cpu(), false);
+        NDManager manager = NativeEngine.newManager(Device.cpu())) {
+      Signals signals = model.forward(inputs(MASKED, manager), Set.of(SignalKind.LOGITS), false);
+      assertThat(signals.logits().getShape()).isEqualTo(new Shape(2, 4, 50));
+    }
+    assertThat(MASKED.provides()).contains(SignalKind.LOGITS);
+    assertThat(MASKED.withClasses(0)).isEqualTo(MASKED);
+    assertThat(MASKED.withClasses(3)).isEqualTo(encoder(EncoderHead.LINEAR, 2, 1, 3));
+    assertThatThrownBy(() -> encoder(EncoderHead.MASKED_LANGUAGE_MODEL, 2, 1, 3))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("classes must be 0 for a masked language model but was 3");
+    // scores of words weigh more than the layers of a small model
+    TransformerEncoder linear = encoder(EncoderHead.LINEAR, 2, 1, 0);
+    long scores = 2L * 4 * 50 * Float.BYTES;
+    assertThat(MASKED.activationBytes(2, 4, Computation.standard()))
+        .isGreaterThan(linear.activationBytes(2, 4, Computation.standard()) + scores);
+  }
+
+  @Test
+  void encoder_ofADenseHead_classifiesTheEmbedding() {
+    Map<String, HostTensor> weights = DENSE.initialWeights(7);
+    TransformerEncoder plain = encoder(EncoderHead.LINEAR, 2, 1, 4);
+    Map<String, HostTensor> others = new LinkedHashMap<>(weights);
+    others.keySet().removeIf(name -> name.startsWith("pooler."));
+    try (ScriptedModel dense = ScriptedModel.open(DENSE, weights, Device.cpu(), false);
+        ScriptedModel linear = ScriptedModel.open(plain, others, Device.cpu(), false);
+        NDManager manager = NativeEngine.newManager(Device.cpu())) {
+      Set<SignalKind> kinds = Set.of(SignalKind.LOGITS, SignalKind.EMBEDDING);
+      Signals ours = dense.forward(inputs(DENSE, manager), kinds, false);
+      NDArray pooled = linear.forward(inputs(plain, manager), kinds, false).embedding();
+      NDArray expected = pooled.matMul(array(weights, "pooler.dense.weight", manager).transpose());
+      assertClose(ours.embedding(), expected.tanh());
+      assertClose(
+          ours.logits(),
+          ours.embedding().matMul(array(weights, "classifier.weight", manager).transpose()));
+    }
+  }
+
+  private static NDArray array(Map<String, HostTensor> weights, String name, NDManager manager) {
+    HostTensor tensor = requireNonNull(weights.get(name));
+    return manager.create(tensor.toFloatArray(), tensor.shape());
+  }
+
+  private static void assertClose(NDArray given, NDArray expected) {
+    assertThat(given.toFloatArray())
+        .usingComparatorWithPrecision(1e-6f)
+        .containsExactly(expected.toFloatArray());
+  }
+
+  @Test
+  void encoder_ofAFirstPosition_readsTheTableFromThere() {
+    TransformerEncoder shifted = encoder(EncoderHead.LINEAR, 3, 0, 0);
+    TransformerEncoder plain = encoder(EncoderHead.LINEAR, 0, 0, 0);
+    Map<String, HostTensor> weights = shifted.initialWeights(7);
+    String name = "embeddings.position_embeddings.weight";
+    float[] table = requireNonNull(weights.get(name)).toFloatArray();
+    Map<String, HostTensor> others = new LinkedHashMap<>(weights);
+    others.put(name, HostTensor.of(Arrays.copyOfRange(table, 3 * 12, 19 * 12), 16, 12));
+    try (ScriptedModel one = ScriptedModel.open(shifted, weights, Device.cpu(), false);
+        ScriptedModel other = ScriptedModel.open(plain, others, Device.cpu(), false);
+        NDManager manager = NativeEngine.newManager(Device.cpu())) {
+      Set<SignalKind> kinds = Set.of(SignalKind.EMBEDDING);
+      assertThat(one.forward(inputs(shifted, manager), kinds, false).embedding().toFloatArray())
+          .containsExactly(
+              other.forward(inputs(plain, manager), kinds, false).embedding().toFloatArray());
+    }
+  }
+
+  @Test
+  void encoder_fromBeforeThereWereHeads_readsAndWritesTheSameJson() {
+    JsonObject values = ENCODER.toJson().getAsJsonObject("configuration");
+    assertThat(values.keySet())
+        .containsExactly(
+            "vocabularySize",
+            "maxPositions",
+            "typeVocabularySize",
+            "hiddenSize",
+            "layers",
+            "heads",
+            "intermediateSize",
+            "activation",
+            "layerNormEpsilon",
+            "dropout",
+            "pooling",
+            "normalized",
+            "classes");
+    TransformerEncoder read =
+        (TransformerEncoder) ModelConfiguration.fromJson(ENCODER.toJson());
+    assertThat(read.head()).isEqualTo(EncoderHead.LINEAR);
+    assertThat(read.firstPosition()).isZero();
+    JsonObject unknown = DENSE.toJson();
+    unknown.getAsJsonObject("configuration").addProperty("head", "HYDRA");
+    assertThatThrownBy(() -> ModelConfiguration.fromJson(unknown))
+        .isInstanceOf(DistillationException.class)
+        .hasMessageContaining("head");
   }
 
   @Test

@@ -12,6 +12,7 @@ import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
 import io.distill.model.Activation;
 import io.distill.model.DeployableModel;
+import io.distill.model.EncoderHead;
 import io.distill.model.MultilayerPerceptron;
 import io.distill.model.Pooling;
 import io.distill.model.ScriptedModel;
@@ -59,6 +60,10 @@ class TeacherStartTest {
 
   @BeforeEach
   void open() {
+    open(EncoderHead.LINEAR, 0, 2);
+  }
+
+  private void open(EncoderHead head, int firstPosition, int classes) {
     TransformerEncoder shape =
         new TransformerEncoder(
             TOKENIZER.vocabularySize(),
@@ -73,7 +78,9 @@ class TeacherStartTest {
             0.1,
             Pooling.MEAN,
             true,
-            2);
+            classes,
+            head,
+            firstPosition);
     Map<String, HostTensor> weights = new LinkedHashMap<>();
     shape
         .initialWeights(4)
@@ -87,7 +94,9 @@ class TeacherStartTest {
             });
     model =
         new DeployableModel(
-            ScriptedModel.open(shape, weights, Device.cpu(), false), TOKENIZER, CLASSES);
+            ScriptedModel.open(shape, weights, Device.cpu(), false),
+            TOKENIZER,
+            classes == 0 ? List.of() : CLASSES);
     teacher = Teacher.of(model);
   }
 
@@ -201,6 +210,39 @@ class TeacherStartTest {
               Arrays.copyOf(
                   requireNonNull(weights(model).get(positions)).toFloatArray(), 5 * WIDTH));
       assertThat(student.classify("a text of more than five tokens").label()).isIn(CLASSES);
+    }
+  }
+
+  @Test
+  void encoder_ofADenseHeadAndALaterFirstPosition_isTheTeacher() {
+    model.close();
+    open(EncoderHead.DENSE_TANH, 2, 2);
+    for (int maxLength : new int[] {32, 20}) {
+      try (DeployableModel student =
+          start(Student.encoder().teacherLayers(0, 1, 2).maxLength(maxLength).build(), CLASSES)) {
+        TransformerEncoder shape =
+            (TransformerEncoder) student.model().configuration().orElseThrow();
+        assertThat(shape.maxPositions()).isEqualTo(maxLength);
+        assertThat(shape.firstPosition()).isEqualTo(2);
+        assertSameAnswers(student.embeddings(ROWS), model.embeddings(ROWS));
+        assertSameAnswers(student.logits(ROWS), model.logits(ROWS));
+      }
+    }
+  }
+
+  @Test
+  void encoder_ofATeacherOfWords_predictsWordsOrClassifies() {
+    model.close();
+    open(EncoderHead.MASKED_LANGUAGE_MODEL, 2, 0);
+    try (DeployableModel words =
+            start(Student.encoder().teacherLayers(0, 2).build(), List.of());
+        DeployableModel classes =
+            start(Student.encoder().teacherLayers(0, 2).build(), CLASSES)) {
+      assertThat(((TransformerEncoder) words.model().configuration().orElseThrow()).head())
+          .isEqualTo(EncoderHead.MASKED_LANGUAGE_MODEL);
+      String dense = "cls.predictions.transform.dense.weight";
+      assertSameWeight(words, dense, model, dense);
+      assertThat(classes.logits(ROWS)).hasDimensions(3, 2);
     }
   }
 
