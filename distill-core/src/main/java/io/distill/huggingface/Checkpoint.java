@@ -14,6 +14,7 @@ import io.distill.model.ModelConfiguration;
 import io.distill.model.SavedModel;
 import io.distill.model.ScriptedModel;
 import io.distill.model.TransformerDecoder;
+import io.distill.model.TransformerEncoder;
 import io.distill.provenance.Provenance;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,7 +28,8 @@ import org.jspecify.annotations.Nullable;
  * A Hugging Face checkpoint: a directory with {@code config.json}, {@code model.safetensors} (or
  * several and an index) and {@code tokenizer.json}, read as far as it is small.
  *
- * <p>Families: {@code llama}, {@code mistral}, {@code qwen2}, {@code qwen3}, {@code granite},
+ * <p>Families: {@code bert}, {@code roberta}, {@code xlm-roberta} and {@code distilbert} (encoders,
+ * with a head that predicts words or classes, or none); decoders {@code llama}, {@code mistral}, {@code qwen2}, {@code qwen3}, {@code granite},
  * {@code phi3} and {@code gpt2}. Weights in float16 and bfloat16 become float32 when they are
  * loaded. Pickles are refused: they can run code.
  *
@@ -90,7 +92,7 @@ public final class Checkpoint extends SavedModel {
         family,
         configuration,
         tokenizer(directory, configuration),
-        classNames(config));
+        configuration.classes() == 0 ? List.of() : classNames(config));
   }
 
   private static @Nullable Tokenizer tokenizer(Path directory, ModelConfiguration configuration) {
@@ -100,7 +102,9 @@ public final class Checkpoint extends SavedModel {
     Tokenizer tokenizer =
         configuration instanceof TransformerDecoder decoder
             ? Tokenizer.load(directory, decoder.maxPositions())
-            : Tokenizer.load(directory);
+            : configuration instanceof TransformerEncoder encoder
+                ? Tokenizer.load(directory, encoder.maxPositions())
+                : Tokenizer.load(directory);
     if (tokenizer.vocabularySize() > configuration.vocabularySize()) {
       throw new DistillationException(
           "tokenizer.json in "

@@ -370,6 +370,7 @@ public final class CheckpointFiles implements ModelWriter {
     JsonObject written = withConfiguration(configuration).config();
     written.remove("torch_dtype");
     written.addProperty("dtype", type.toString().toLowerCase(Locale.ROOT));
+    describeClasses(model, written);
     Family family = Family.of(modelType, new ConfigFile(directory.resolve(CONFIG), written));
     CheckpointTensors.write(
         directory, family.tensors(scripted.weights(), configuration), maxShardBytes, type);
@@ -389,6 +390,19 @@ public final class CheckpointFiles implements ModelWriter {
         named(described, "pad_token", tokenizer.get());
         AtomicFiles.write(directory.resolve(TOKENIZER), pretty(described));
       }
+    }
+  }
+
+  private static void describeClasses(DeployableModel model, JsonObject written) {
+    if (!model.classNames().isEmpty()) {
+      JsonObject labels = new JsonObject();
+      JsonObject ids = new JsonObject();
+      for (int i = 0; i < model.classNames().size(); i++) {
+        labels.addProperty(Integer.toString(i), model.classNames().get(i));
+        ids.addProperty(model.classNames().get(i), i);
+      }
+      written.add("id2label", labels);
+      written.add("label2id", ids);
     }
   }
 

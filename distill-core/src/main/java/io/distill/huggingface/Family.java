@@ -13,6 +13,10 @@ interface Family {
   /** Families by {@code model_type}. */
   Map<String, Family> ALL =
       Map.ofEntries(
+          Map.entry("bert", EncoderFamily.BERT),
+          Map.entry("roberta", EncoderFamily.ROBERTA),
+          Map.entry("xlm-roberta", EncoderFamily.XLM_ROBERTA),
+          Map.entry("distilbert", EncoderFamily.DISTILBERT),
           Map.entry("llama", DecoderFamily.LLAMA),
           Map.entry("mistral", DecoderFamily.MISTRAL),
           Map.entry("qwen2", DecoderFamily.QWEN2),

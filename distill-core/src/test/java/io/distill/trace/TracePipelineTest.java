@@ -201,7 +201,7 @@ class TracePipelineTest {
 
   @Test
   void otherFilters_judgeTheStoredAnswersAgain() {
-    pipeline(new Calculator()).run();
+    assertThat(pipeline(new Calculator()).run().report().complete()).isTrue();
     Calculator teacher = new Calculator();
     TraceResult all =
         TracePipeline.builder()
@@ -216,7 +216,7 @@ class TracePipelineTest {
 
   @Test
   void morePrompts_areAskedOnTop_otherOnesRefused() {
-    pipeline(new Calculator()).run();
+    assertThat(pipeline(new Calculator()).run().report().complete()).isTrue();
     Calculator teacher = new Calculator();
     TraceResult more = pipeline(teacher).prompts(prompts(PROMPTS + 2)).run();
     assertThat(teacher.asked).hasSize(2 * SAMPLES);

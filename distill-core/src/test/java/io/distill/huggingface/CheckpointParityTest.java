@@ -29,13 +29,13 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Compares with what the transformers library computes; see language_model_golden.py. */
-class DecoderParityTest {
+class CheckpointParityTest {
 
   private static final double TOLERANCE = 1e-4;
 
   static Path golden(String name) {
     try {
-      return Path.of(DecoderParityTest.class.getResource("golden/" + name + "/config.json").toURI())
+      return Path.of(CheckpointParityTest.class.getResource("golden/" + name + "/config.json").toURI())
           .getParent();
     } catch (URISyntaxException e) {
       throw new IllegalStateException(e);
@@ -91,6 +91,69 @@ class DecoderParityTest {
       try (DeployableModel again = DeployableModel.load(saved)) {
         assertThat(again.fingerprint()).isEqualTo(model.fingerprint());
         check(again, golden, expected);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "bert",
+        "bert_masked",
+        "bert_classifier",
+        "roberta",
+        "roberta_masked",
+        "roberta_classifier",
+        "distilbert",
+        "distilbert_masked",
+        "distilbert_classifier"
+      })
+  void encoder_answersAsTransformersDoes(String name, @TempDir Path temporary)
+      throws IOException {
+    Path directory = golden(name);
+    JsonObject golden = json(directory);
+    SafeTensors expected = SafeTensors.open(directory.resolve("golden.safetensors"));
+    try (DeployableModel model = Checkpoint.of(directory).open()) {
+      checkEncoder(model, golden, expected);
+      Path saved = temporary.resolve("saved");
+      model.save(saved);
+      try (DeployableModel again = DeployableModel.load(saved)) {
+        assertThat(again.fingerprint()).isEqualTo(model.fingerprint());
+        assertThat(again.classNames()).isEqualTo(model.classNames());
+        checkEncoder(again, golden, expected);
+      }
+    }
+  }
+
+  private static void checkEncoder(
+      DeployableModel model, JsonObject golden, SafeTensors expected) {
+    JsonObject batch = golden.getAsJsonObject("batch");
+    int[][] mask = rows(batch.getAsJsonArray("attention_mask"));
+    boolean scores = expected.entries().containsKey("batch.logits");
+    try (NDManager manager = NativeEngine.newManager(Device.cpu())) {
+      Signals signals =
+          model
+              .model()
+              .forward(
+                  inputs(manager, rows(batch.getAsJsonArray("input_ids")), mask),
+                  scores
+                      ? Set.of(SignalKind.LOGITS)
+                      : Set.of(SignalKind.HIDDEN_STATES, SignalKind.EMBEDDING),
+                  false);
+      if (scores) {
+        float[] logits = signals.logits().toFloatArray();
+        boolean ofTokens = signals.logits().getShape().dimension() == 3;
+        close("logits", ofTokens ? unmasked(logits, mask) : logits, expected.tensor("batch.logits"));
+        return;
+      }
+      for (int i = 0; i < signals.layerCount(); i++) {
+        close(
+            "hidden state " + i,
+            unmasked(signals.hiddenStates().get(i).toFloatArray(), mask),
+            expected.tensor("batch.hidden_states." + (i + 1)));
+      }
+      if (expected.entries().containsKey("batch.pooled")) {
+        close("pooled", signals.embedding().toFloatArray(), expected.tensor("batch.pooled"));
       }
     }
   }
