@@ -19,6 +19,7 @@ import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.Channels;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
 import java.nio.charset.CharacterCodingException;
@@ -36,7 +37,8 @@ import java.util.Map;
  *
  * <p>The file is a little-endian length, a JSON header of that many bytes, and the elements.
  * Opening it reads and checks the header alone; a tensor is mapped into memory when it is asked
- * for, so a file is never in memory twice. Immutable and thread-safe.
+ * for, so a file is never in memory twice. Immutable and thread-safe; a thread that is interrupted
+ * reads as any other.
  *
  * @see <a href="https://huggingface.co/docs/safetensors">The format</a>
  */
@@ -92,27 +94,54 @@ public final class SafeTensors {
    *     tensors that overlap or leave gaps
    */
   public static SafeTensors open(Path file) {
-    try (FileChannel channel =
-        FileChannel.open(requireNonNull(file, "file"), StandardOpenOption.READ)) {
-      long size = channel.size();
-      long length = size < Long.BYTES ? -1 : read(channel, 0, Long.BYTES).getLong();
-      if (length < 2 || length > MAX_HEADER_BYTES || length > size - Long.BYTES) {
-        throw malformed(
-            file,
-            "must have a header of 2 to " + (size - Long.BYTES) + " bytes but says " + length);
-      }
-      String json =
-          StandardCharsets.UTF_8
-              .newDecoder()
-              .decode(read(channel, Long.BYTES, (int) length))
-              .toString();
-      return parse(file, json, Long.BYTES + length, size);
+    requireNonNull(file, "file");
+    try {
+      return read(file, channel -> open(file, channel));
     } catch (CharacterCodingException e) {
       throw malformed(file, "must have a header of UTF-8 text but has other bytes");
     } catch (IOException e) {
       throw new DistillationException(
           "safetensors file " + file + " must be readable but was not (" + e + "); check the path",
           e);
+    }
+  }
+
+  private static SafeTensors open(Path file, FileChannel channel) throws IOException {
+    long size = channel.size();
+    long length = size < Long.BYTES ? -1 : read(channel, 0, Long.BYTES).getLong();
+    if (length < 2 || length > MAX_HEADER_BYTES || length > size - Long.BYTES) {
+      throw malformed(
+          file, "must have a header of 2 to " + (size - Long.BYTES) + " bytes but says " + length);
+    }
+    String json =
+        StandardCharsets.UTF_8
+            .newDecoder()
+            .decode(read(channel, Long.BYTES, (int) length))
+            .toString();
+    return parse(file, json, Long.BYTES + length, size);
+  }
+
+  /** Reads something of an open file. */
+  private interface Reading<T> {
+    T from(FileChannel channel) throws IOException;
+  }
+
+  /** Reads also in a thread that is interrupted, which closes a channel; it stays interrupted. */
+  private static <T> T read(Path file, Reading<T> reading) throws IOException {
+    boolean interrupted = false;
+    try {
+      while (true) {
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+          return reading.from(channel);
+        } catch (ClosedByInterruptException e) {
+          // again, with the flag down
+          interrupted |= Thread.interrupted();
+        }
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 
@@ -300,8 +329,11 @@ public final class SafeTensors {
     if (entry == null) {
       throw malformed(file, "must have a tensor '" + name + "' but has " + entries.keySet());
     }
-    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-      return HostTensor.mapped(entry.type(), entry.shape(), channel, dataStart + entry.begin());
+    try {
+      return read(
+          file,
+          channel ->
+              HostTensor.mapped(entry.type(), entry.shape(), channel, dataStart + entry.begin()));
     } catch (IOException e) {
       throw new DistillationException(
           "safetensors file "

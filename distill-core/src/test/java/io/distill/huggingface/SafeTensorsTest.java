@@ -74,6 +74,28 @@ class SafeTensorsTest {
   }
 
   @Test
+  void interruptedThread_readsAsAnyOther_andStaysInterrupted() {
+    SafeTensors.write(file, Map.of("some", HostTensor.of(new float[] {1, 2}, 2)), Map.of());
+    SafeTensors read;
+    HostTensor tensor;
+    boolean afterOpening;
+    boolean afterMapping;
+    Thread.currentThread().interrupt();
+    try {
+      read = SafeTensors.open(file);
+      afterOpening = Thread.currentThread().isInterrupted();
+      tensor = read.tensor("some");
+      afterMapping = Thread.currentThread().isInterrupted();
+    } finally {
+      Thread.interrupted();
+    }
+    assertThat(read.entries()).containsOnlyKeys("some");
+    assertThat(tensor.toFloatArray()).containsExactly(1, 2);
+    assertThat(afterOpening).isTrue();
+    assertThat(afterMapping).isTrue();
+  }
+
+  @Test
   void data_beginsAtAMultipleOfEight() throws IOException {
     for (int length = 1; length < 10; length++) {
       SafeTensors.write(
