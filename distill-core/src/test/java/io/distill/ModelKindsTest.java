@@ -418,7 +418,8 @@ class ModelKindsTest {
       case OWN_TORCHSCRIPT ->
           builder.student(watched(Student.trustedTorchScript(ownFile("student.pt", 2)), before));
       case PYTORCH_DICTIONARY ->
-          builder.student(watched(Student.trustedTorchScript(resource("torch-dictionary.pt")), before));
+          builder.student(
+              watched(Student.trustedTorchScript(resource("torch-dictionary.pt")), before));
       case BLOCKS -> builder.student(watched(Student.of(blocks("student", 6)), before));
       case BLOCKS_DIRECTLY -> {
         Model model = blocks("student", 6);

@@ -77,8 +77,7 @@ class TrustedProgramsTest {
     ways.put("load to train", () -> DeployableModel.load(foreign, Device.cpu(), true).close());
     ways.put(
         "load to compute",
-        () ->
-            DeployableModel.load(foreign, Device.cpu(), false, Computation.standard()).close());
+        () -> DeployableModel.load(foreign, Device.cpu(), false, Computation.standard()).close());
     ways.put("SavedModel.of", () -> SavedModel.of(foreign));
     ways.put("Teacher.load", () -> Teacher.load(foreign).close());
     ways.put("Teacher.lazy", () -> Teacher.lazy(foreign).close());
@@ -111,8 +110,7 @@ class TrustedProgramsTest {
                         + " Teacher.trustedTorchScript(...) or Student.trustedTorchScript(...)"));
     Map<String, ThrowingCallable> others = new LinkedHashMap<>();
     others.put("Checkpoint.of", () -> Checkpoint.of(foreign));
-    others.put(
-        "ScriptedModel.read", () -> ScriptedModel.read(file, Device.cpu(), false).close());
+    others.put("ScriptedModel.read", () -> ScriptedModel.read(file, Device.cpu(), false).close());
     others.put(
         "a configuration that claims to be of this library",
         () -> {
@@ -120,8 +118,7 @@ class TrustedProgramsTest {
           DeployableModel.load(foreign).close();
         });
     others.forEach(
-        (name, way) ->
-            assertThatThrownBy(way).as(name).isInstanceOf(DistillationException.class));
+        (name, way) -> assertThatThrownBy(way).as(name).isInstanceOf(DistillationException.class));
   }
 
   private static DistillationDataset rows(NDManager manager) {
@@ -221,7 +218,6 @@ class TrustedProgramsTest {
                 + state.resolve("model.pt")
                 + " must hold the program of the model that it is read into but is another one (")
         .hasMessageContaining("code/__torch__.py")
-        .hasMessageEndingWith(
-            "); nothing of it was run; read a file that this model wrote");
+        .hasMessageEndingWith("); nothing of it was run; read a file that this model wrote");
   }
 }

@@ -223,9 +223,7 @@ public final class ConversationDataset implements DistillationDataset {
   @Override
   public String fingerprint() {
     Hasher hasher = Hashing.sha256().newHasher();
-    byte[] bytes =
-        tokenizer.withMaxLength(UNCUT).fingerprint().getBytes(
-            StandardCharsets.UTF_8);
+    byte[] bytes = tokenizer.withMaxLength(UNCUT).fingerprint().getBytes(StandardCharsets.UTF_8);
     hasher.putInt(bytes.length).putBytes(bytes).putInt(rows.size());
     for (List<TokenisedSample> row : rows) {
       hasher.putInt(row.size());
@@ -438,8 +436,7 @@ public final class ConversationDataset implements DistillationDataset {
       this.tooLong = tooLong;
     }
 
-    ConversationDataset of(
-        List<Conversation> conversations, Tokenizer tokenizer, boolean packed) {
+    ConversationDataset of(List<Conversation> conversations, Tokenizer tokenizer, boolean packed) {
       for (Conversation each : conversations) {
         try {
           add(each);

@@ -131,7 +131,8 @@ final class SampleTokenizer {
     for (int i = 0; i < tokens.length; i++) {
       int[] span = spans.get(i);
       int last = spanEnd(whole, span[0], span[1]);
-      int from = span[0] == 0 ? 0 : begin(tokenizer.encode(whole.substring(0, span[0]), false), ids);
+      int from =
+          span[0] == 0 ? 0 : begin(tokenizer.encode(whole.substring(0, span[0]), false), ids);
       int to =
           last == whole.length()
               ? ids.length

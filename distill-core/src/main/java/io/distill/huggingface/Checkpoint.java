@@ -29,9 +29,9 @@ import org.jspecify.annotations.Nullable;
  * several and an index) and {@code tokenizer.json}, read as far as it is small.
  *
  * <p>Families: {@code bert}, {@code roberta}, {@code xlm-roberta} and {@code distilbert} (encoders,
- * with a head that predicts words or classes, or none); decoders {@code llama}, {@code mistral}, {@code qwen2}, {@code qwen3}, {@code granite},
- * {@code phi3} and {@code gpt2}. Weights in float16 and bfloat16 become float32 when they are
- * loaded. Pickles are refused: they can run code.
+ * with a head that predicts words or classes, or none); decoders {@code llama}, {@code mistral},
+ * {@code qwen2}, {@code qwen3}, {@code granite}, {@code phi3} and {@code gpt2}. Weights in float16
+ * and bfloat16 become float32 when they are loaded. Pickles are refused: they can run code.
  *
  * @see <a href="https://huggingface.co/docs/transformers">The transformers library</a>
  */

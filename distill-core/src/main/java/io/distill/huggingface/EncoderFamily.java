@@ -68,8 +68,7 @@ enum EncoderFamily implements Family {
           "must be true but was false; scores from a matrix of their own are not supported");
     }
     try {
-      TransformerEncoder shape =
-          this == DISTILBERT ? distilbert(config, kind) : bert(config, kind);
+      TransformerEncoder shape = this == DISTILBERT ? distilbert(config, kind) : bert(config, kind);
       if (likeRoberta() && kind.equals(MASKED) && shape.activation() != Activation.GELU) {
         throw config.wrong(
             "hidden_act",
@@ -178,9 +177,7 @@ enum EncoderFamily implements Family {
 
   private static int classes(ConfigFile config) {
     ConfigFile labels = config.inner(LABELS);
-    return labels == null
-        ? config.integer("num_labels", DEFAULT_CLASSES)
-        : labels.json().size();
+    return labels == null ? config.integer("num_labels", DEFAULT_CLASSES) : labels.json().size();
   }
 
   @Override
@@ -191,8 +188,7 @@ enum EncoderFamily implements Family {
     config.add("architectures", architectures);
     config.addProperty("model_type", modelType);
     config.addProperty("vocab_size", shape.vocabularySize());
-    config.addProperty(
-        "max_position_embeddings", shape.maxPositions() + shape.firstPosition());
+    config.addProperty("max_position_embeddings", shape.maxPositions() + shape.firstPosition());
     if (this == DISTILBERT) {
       config.addProperty("dim", shape.hiddenSize());
       config.addProperty("n_layers", shape.layers());

@@ -18,9 +18,9 @@ public enum EncoderHead {
   DENSE_RELU(Activation.RELU),
 
   /**
-   * A score for each word piece at each position, {@code [N, L, V]}: a dense layer of the same width
-   * with the activation of the encoder, layer norm, and the product with the word embeddings plus a
-   * bias. The embedding is the pooled vector.
+   * A score for each word piece at each position, {@code [N, L, V]}: a dense layer of the same
+   * width with the activation of the encoder, layer norm, and the product with the word embeddings
+   * plus a bias. The embedding is the pooled vector.
    */
   MASKED_LANGUAGE_MODEL(null);
 

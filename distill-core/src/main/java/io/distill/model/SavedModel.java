@@ -187,8 +187,7 @@ public abstract class SavedModel {
 
     @Override
     public Optional<ModelConfiguration> configuration() {
-      return Optional.of(
-          ScriptedModel.configuration(directory().resolve(SignalModel.MODEL_FILE)));
+      return Optional.of(ScriptedModel.configuration(directory().resolve(SignalModel.MODEL_FILE)));
     }
 
     @Override

@@ -31,8 +31,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param vocabularySize the number of word pieces, at least 1
  * @param maxPositions the longest input in tokens, at least 1
- * @param typeVocabularySize the number of token types; inputs are of type 0; 0 for a model
- *     without types
+ * @param typeVocabularySize the number of token types; inputs are of type 0; 0 for a model without
+ *     types
  * @param hiddenSize the width {@code D}; a multiple of {@code heads}
  * @param layers the number of layers, at least 1
  * @param heads the number of attention heads, at least 1
@@ -44,8 +44,8 @@ import org.jspecify.annotations.Nullable;
  * @param normalized whether the embedding is divided by its L2 norm
  * @param classes the number of classes; 0 for none
  * @param head what is made of the last layer; a masked language model has no classes
- * @param firstPosition the row of the position embeddings that the first token has, at least
- *     0; 2 in RoBERTa
+ * @param firstPosition the row of the position embeddings that the first token has, at least 0; 2
+ *     in RoBERTa
  * @see <a href="https://arxiv.org/abs/1810.04805">Devlin et al., BERT, 2019</a>
  * @see <a href="https://arxiv.org/abs/1907.11692">Liu et al., RoBERTa, 2019</a>
  * @see <a href="https://arxiv.org/abs/1910.01108">Sanh et al., DistilBERT, 2019</a>
@@ -69,6 +69,7 @@ public record TransformerEncoder(
     implements ModelConfiguration {
 
   private static final String EMBEDDINGS = "embeddings.";
+
   /** How widely BERT's weights are drawn. */
   private static final double DEVIATION = 0.02;
 
@@ -104,8 +105,8 @@ public record TransformerEncoder(
    * @param normalized whether the embedding is divided by its L2 norm
    * @param classes the number of classes; 0 for none
    * @param head what is made of the last layer; a masked language model has no classes
-   * @param firstPosition the row of the position embeddings that the first token has, at least
-   *     0; 2 in RoBERTa
+   * @param firstPosition the row of the position embeddings that the first token has, at least 0; 2
+   *     in RoBERTa
    * @throws IllegalArgumentException if a value is out of range
    */
   public TransformerEncoder {
@@ -542,7 +543,8 @@ public record TransformerEncoder(
                 """
                     .formatted(parts.float32(activation.of("self.dense.forward(hidden)"))))
             .build();
-    String scores = parts.float32(
+    String scores =
+        parts.float32(
             "torch.linear(" + parts.operand("input") + ", " + parts.operand("words") + ")");
     ScriptModule predictions =
         ScriptModule.builder("Predictions")

@@ -106,8 +106,8 @@ public interface Student {
    * Trains a TorchScript file further; its inputs are not text, or come tokenised.
    *
    * <p>The file is a program that libtorch compiles and runs: see {@link
-   * io.distill.model.TorchScriptModel#openTrusted} for what is checked first, and what is not. Load only
-   * from where you would take a library; for models of others prefer safetensors, ONNX or this
+   * io.distill.model.TorchScriptModel#openTrusted} for what is checked first, and what is not. Load
+   * only from where you would take a library; for models of others prefer safetensors, ONNX or this
    * library's own format.
    *
    * @param file a file that {@code torch.jit.save} wrote and the caller trusts; it is not changed
@@ -121,8 +121,8 @@ public interface Student {
    * Trains a TorchScript file further and names its outputs.
    *
    * <p>The file is a program that libtorch compiles and runs: see {@link
-   * io.distill.model.TorchScriptModel#openTrusted} for what is checked first, and what is not. Load only
-   * from where you would take a library; for models of others prefer safetensors, ONNX or this
+   * io.distill.model.TorchScriptModel#openTrusted} for what is checked first, and what is not. Load
+   * only from where you would take a library; for models of others prefer safetensors, ONNX or this
    * library's own format.
    *
    * @param file a file that {@code torch.jit.save} wrote and the caller trusts; it is not changed

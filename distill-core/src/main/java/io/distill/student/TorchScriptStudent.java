@@ -37,7 +37,9 @@ record TorchScriptStudent(Path file, SignalReader reader, @Nullable Tokenizer to
   @Override
   public DeployableModel open(StudentSetup setup) {
     return new DeployableModel(
-        TorchScriptModel.openTrusted(file, reader, setup.device(), true), tokenizer, setup.classNames());
+        TorchScriptModel.openTrusted(file, reader, setup.device(), true),
+        tokenizer,
+        setup.classNames());
   }
 
   @Override

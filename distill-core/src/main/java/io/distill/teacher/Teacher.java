@@ -387,9 +387,9 @@ public interface Teacher extends AutoCloseable {
    * Opens a TorchScript file whose inputs are not text, or come tokenised.
    *
    * <p>The file is a program that libtorch compiles and runs: see {@link
-   * TorchScriptModel#openTrusted} for what is checked first, and what is not. Load only
-   * from where you would take a library; for models of others prefer safetensors, ONNX or this
-   * library's own format.
+   * TorchScriptModel#openTrusted} for what is checked first, and what is not. Load only from where
+   * you would take a library; for models of others prefer safetensors, ONNX or this library's own
+   * format.
    *
    * @param file a file that {@code torch.jit.save} wrote and the caller trusts
    * @return the teacher; close it
@@ -403,9 +403,9 @@ public interface Teacher extends AutoCloseable {
    * Opens a TorchScript file and names its outputs.
    *
    * <p>The file is a program that libtorch compiles and runs: see {@link
-   * TorchScriptModel#openTrusted} for what is checked first, and what is not. Load only
-   * from where you would take a library; for models of others prefer safetensors, ONNX or this
-   * library's own format.
+   * TorchScriptModel#openTrusted} for what is checked first, and what is not. Load only from where
+   * you would take a library; for models of others prefer safetensors, ONNX or this library's own
+   * format.
    *
    * @param file a file that {@code torch.jit.save} wrote and the caller trusts
    * @param reader which output is which signal
@@ -425,9 +425,9 @@ public interface Teacher extends AutoCloseable {
    * Opens a TorchScript file that reads tokenised text: {@code forward(input_ids, attention_mask)}.
    *
    * <p>The file is a program that libtorch compiles and runs: see {@link
-   * TorchScriptModel#openTrusted} for what is checked first, and what is not. Load only
-   * from where you would take a library; for models of others prefer safetensors, ONNX or this
-   * library's own format.
+   * TorchScriptModel#openTrusted} for what is checked first, and what is not. Load only from where
+   * you would take a library; for models of others prefer safetensors, ONNX or this library's own
+   * format.
    *
    * @param file a file that {@code torch.jit.save} wrote and the caller trusts
    * @param reader which output is which signal

@@ -176,8 +176,7 @@ public record AnswerEvaluation(
         overall = overall.plus(right);
         String group = grouping.apply(prompt);
         if (!group.isEmpty()) {
-          groups.merge(
-              group, new Score(right ? 1 : 0, 1), (old, one) -> old.plus(one.right() > 0));
+          groups.merge(group, new Score(right ? 1 : 0, 1), (old, one) -> old.plus(one.right() > 0));
         }
         counted &= answers.get(i).tokens().isPresent();
         tokens += answers.get(i).tokens().orElse(0);
@@ -194,9 +193,7 @@ public record AnswerEvaluation(
     try {
       return source.answers(
           batch.stream()
-              .map(
-                  prompt ->
-                      new Question(prompt.id(), prompt.text(), prompt.messages(), 0, 0))
+              .map(prompt -> new Question(prompt.id(), prompt.text(), prompt.messages(), 0, 0))
               .toList());
     } catch (DistillationException e) {
       throw e;

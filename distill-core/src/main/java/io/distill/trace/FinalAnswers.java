@@ -42,7 +42,11 @@ final class FinalAnswers {
     }
     return best < 0
         ? Optional.empty()
-        : text.substring(end).lines().map(String::strip).filter(line -> !line.isEmpty()).findFirst();
+        : text.substring(end)
+            .lines()
+            .map(String::strip)
+            .filter(line -> !line.isEmpty())
+            .findFirst();
   }
 
   static Optional<String> boxed(String text) {

@@ -21,8 +21,7 @@ record JsonLine(String where, JsonObject json) {
    */
   static JsonLine of(LineReader.Line line) {
     return new JsonLine(
-        line.where(),
-        StrictJson.object(line.text(), line.where(), LineReader.MAXIMUM_LINE_BYTES));
+        line.where(), StrictJson.object(line.text(), line.where(), LineReader.MAXIMUM_LINE_BYTES));
   }
 
   String string(String name) {

@@ -4,7 +4,6 @@ import com.google.gson.JsonObject;
 import io.distill.exception.DistillationException;
 import java.io.Closeable;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;

@@ -17,11 +17,11 @@ import java.util.Map;
  * }</pre>
  *
  * <p>which is estimated with MinHash, with a standard deviation of at most {@code 1 / (2
- * sqrt(permutations))}. Which kept texts are compared at all is found by locality-sensitive hashing:
- * signatures are cut into bands, and two texts meet if one band is equal, which happens with a
- * chance of {@code 1 - (1 - s^rows)^bands} at similarity s. The number of bands is chosen such that
- * this is at least {@value #RECALL} at the threshold. A kept text takes about 4 bytes a permutation
- * and 100 bytes a band. Verdicts are the same in every run.
+ * sqrt(permutations))}. Which kept texts are compared at all is found by locality-sensitive
+ * hashing: signatures are cut into bands, and two texts meet if one band is equal, which happens
+ * with a chance of {@code 1 - (1 - s^rows)^bands} at similarity s. The number of bands is chosen
+ * such that this is at least {@value #RECALL} at the threshold. A kept text takes about 4 bytes a
+ * permutation and 100 bytes a band. Verdicts are the same in every run.
  *
  * @see <a href="https://doi.org/10.1145/276698.276876">Indyk, Motwani, Approximate nearest
  *     neighbors, 1998</a>

@@ -73,10 +73,7 @@ final class PromptFile {
             && bytes[2] == (byte) 0xBF;
     return marked
         ? new LineReader.Line(
-            line.where(),
-            0,
-            Arrays.copyOfRange(bytes, 3, bytes.length),
-            line.ended())
+            line.where(), 0, Arrays.copyOfRange(bytes, 3, bytes.length), line.ended())
         : line;
   }
 
@@ -87,8 +84,7 @@ final class PromptFile {
       List<ChatMessage> messages = messages(json.remove(MESSAGES));
       Optional<String> reference = scalar(ANSWER, json.remove(ANSWER));
       Optional<String> id = scalar(ID, json.remove(ID));
-      Prompt prompt =
-          new Prompt(id.orElse("-"), text, messages, reference, json);
+      Prompt prompt = new Prompt(id.orElse("-"), text, messages, reference, json);
       return id.isPresent() ? prompt : prompt.withId(prompt.questionDigest());
     } catch (IllegalArgumentException e) {
       throw new DistillationException(

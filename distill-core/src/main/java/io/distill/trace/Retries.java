@@ -38,7 +38,9 @@ public record Retries(int most, Duration first, Duration longest) {
   public Retries {
     checkArgument(most >= 0, "most must be at least 0 but was %s", most);
     checkArgument(
-        !requireNonNull(first, "first").isNegative(), "first must not be negative but was %s", first);
+        !requireNonNull(first, "first").isNegative(),
+        "first must not be negative but was %s",
+        first);
     checkArgument(
         requireNonNull(longest, "longest").compareTo(first) >= 0
             && longest.compareTo(Duration.ofDays(1)) <= 0,

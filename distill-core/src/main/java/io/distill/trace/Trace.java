@@ -68,8 +68,7 @@ public record Trace(
    * @throws DistillationException if there is no such file
    */
   public static Stream<Trace> read(Path file) {
-    return PromptFile.stream(
-        LineReader.open("traces file", file), line -> of(JsonLine.of(line)));
+    return PromptFile.stream(LineReader.open("traces file", file), line -> of(JsonLine.of(line)));
   }
 
   /**

@@ -128,8 +128,9 @@ public interface TraceFilter {
   }
 
   /**
-   * Keeps answers whose final answer is the reference of the prompt; both are compared in {@linkplain
-   * AnswerExtractor#normalForm normal form}. A prompt without a reference drops its answers.
+   * Keeps answers whose final answer is the reference of the prompt; both are compared in
+   * {@linkplain AnswerExtractor#normalForm normal form}. A prompt without a reference drops its
+   * answers.
    *
    * @param extractor finds the final answer
    * @return the filter {@code exactAnswer}; its details have what was "extracted"
@@ -209,8 +210,7 @@ public interface TraceFilter {
    * @throws IllegalArgumentException unless {@code 0 <= minimum <= maximum}
    */
   static TraceFilter words(int minimum, int maximum) {
-    return Filters.length(
-        "words", minimum, maximum, candidate -> Words.count(candidate.text()));
+    return Filters.length("words", minimum, maximum, candidate -> Words.count(candidate.text()));
   }
 
   /**
@@ -269,9 +269,9 @@ public interface TraceFilter {
   }
 
   /**
-   * Keeps answers that begin with their reasoning in a tag such as {@code <think>...</think>} and go
-   * on with an answer: the tag is opened and closed once, in this order, nothing stands before it,
-   * and neither reasoning nor answer is blank.
+   * Keeps answers that begin with their reasoning in a tag such as {@code <think>...</think>} and
+   * go on with an answer: the tag is opened and closed once, in this order, nothing stands before
+   * it, and neither reasoning nor answer is blank.
    *
    * @param tag the name of the tag, such as {@code think}; not blank
    * @return the filter {@code reasoning}

@@ -212,10 +212,7 @@ public final class TracePipeline {
       }
       answers.passed(item.prompt(), item.index());
       judge.judge(
-          item.prompt(),
-          item.index(),
-          item.seed(),
-          answers.read(item.prompt(), item.index()));
+          item.prompt(), item.index(), item.seed(), answers.read(item.prompt(), item.index()));
     }
     return true;
   }

@@ -85,7 +85,9 @@ public record TraceReport(
    * @return the sum over its reasons
    */
   public long dropped(String filter) {
-    return dropped.getOrDefault(filter, Map.of()).values().stream().mapToLong(Long::longValue).sum();
+    return dropped.getOrDefault(filter, Map.of()).values().stream()
+        .mapToLong(Long::longValue)
+        .sum();
   }
 
   /**

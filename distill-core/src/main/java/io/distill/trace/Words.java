@@ -62,7 +62,8 @@ final class Words {
   }
 
   private static boolean isPartOfWord(int point) {
-    return Character.isLetterOrDigit(point) || Character.getType(point) == Character.NON_SPACING_MARK;
+    return Character.isLetterOrDigit(point)
+        || Character.getType(point) == Character.NON_SPACING_MARK;
   }
 
   private static void flush(StringBuilder word, List<String> words) {

@@ -91,9 +91,7 @@ class ConversationDatasetTest {
   @Test
   void conversation_learnsWhatTheAssistantSays_andThatItEnds() {
     ConversationDataset dataset =
-        builder(
-                Conversation.of(
-                    List.of(user("a b"), assistant("c d"), user("e"), assistant("f"))))
+        builder(Conversation.of(List.of(user("a b"), assistant("c d"), user("e"), assistant("f"))))
             .build();
     try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
       Batch batch = dataset.inputs(TOKENIZER).batch(manager, new int[] {0});
@@ -162,9 +160,7 @@ class ConversationDatasetTest {
           return TEMPLATE.render(shown, prompt);
         };
     ConversationDataset dataset =
-        builder(
-                Conversation.of(
-                    List.of(user("a"), assistant("b c"), user("d"), assistant("e f"))))
+        builder(Conversation.of(List.of(user("a"), assistant("b c"), user("d"), assistant("e f"))))
             .template(forgetful)
             .build();
     assertThat(labels(dataset, 0)).isEqualTo(array("_ _ _ _ _ _ _ _ _ _ e f <end>"));
@@ -188,8 +184,7 @@ class ConversationDatasetTest {
   @Test
   void longSamples_areCutSplitOrDropped() {
     Conversation sample = Conversation.of(List.of(user("a b c"), assistant("d e f a b c")));
-    Conversation hopeless =
-        Conversation.of(List.of(user("a b c d e f a b c d"), assistant("e")));
+    Conversation hopeless = Conversation.of(List.of(user("a b c d e f a b c d"), assistant("e")));
     Conversation brief = Conversation.of("a ", "b");
     ConversationDataset cut = builder(sample, hopeless, brief).maxLength(8).build();
     assertThat(labels(cut, 0)).isEqualTo(array("_ _ _ _ _ _ d e"));
@@ -400,8 +395,7 @@ class ConversationDatasetTest {
         """);
     Conversation chat = Conversation.of(List.of(user("a"), assistant("b")));
     assertThat(Conversations.jsonLines(file).read())
-        .containsExactly(
-            chat, Conversation.of("a ", "b"), chat, chat, Conversation.of("a b"));
+        .containsExactly(chat, Conversation.of("a ", "b"), chat, chat, Conversation.of("a b"));
   }
 
   @Test

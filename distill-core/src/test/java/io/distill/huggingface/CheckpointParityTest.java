@@ -35,7 +35,8 @@ class CheckpointParityTest {
 
   static Path golden(String name) {
     try {
-      return Path.of(CheckpointParityTest.class.getResource("golden/" + name + "/config.json").toURI())
+      return Path.of(
+              CheckpointParityTest.class.getResource("golden/" + name + "/config.json").toURI())
           .getParent();
     } catch (URISyntaxException e) {
       throw new IllegalStateException(e);
@@ -108,8 +109,7 @@ class CheckpointParityTest {
         "distilbert_masked",
         "distilbert_classifier"
       })
-  void encoder_answersAsTransformersDoes(String name, @TempDir Path temporary)
-      throws IOException {
+  void encoder_answersAsTransformersDoes(String name, @TempDir Path temporary) throws IOException {
     Path directory = golden(name);
     JsonObject golden = json(directory);
     SafeTensors expected = SafeTensors.open(directory.resolve("golden.safetensors"));
@@ -125,8 +125,7 @@ class CheckpointParityTest {
     }
   }
 
-  private static void checkEncoder(
-      DeployableModel model, JsonObject golden, SafeTensors expected) {
+  private static void checkEncoder(DeployableModel model, JsonObject golden, SafeTensors expected) {
     JsonObject batch = golden.getAsJsonObject("batch");
     int[][] mask = rows(batch.getAsJsonArray("attention_mask"));
     boolean scores = expected.entries().containsKey("batch.logits");
@@ -143,7 +142,8 @@ class CheckpointParityTest {
       if (scores) {
         float[] logits = signals.logits().toFloatArray();
         boolean ofTokens = signals.logits().getShape().dimension() == 3;
-        close("logits", ofTokens ? unmasked(logits, mask) : logits, expected.tensor("batch.logits"));
+        close(
+            "logits", ofTokens ? unmasked(logits, mask) : logits, expected.tensor("batch.logits"));
         return;
       }
       for (int i = 0; i < signals.layerCount(); i++) {

@@ -32,7 +32,8 @@ class CheckpointTest {
   @BeforeEach
   void copy() throws IOException {
     Path golden = CheckpointParityTest.golden("llama");
-    for (String name : new String[] {"config.json", "model.safetensors", "generation_config.json"}) {
+    for (String name :
+        new String[] {"config.json", "model.safetensors", "generation_config.json"}) {
       Files.copy(golden.resolve(name), directory.resolve(name));
     }
   }
@@ -117,8 +118,7 @@ class CheckpointTest {
     config.addProperty("rope_theta", 10000.0);
     Files.writeString(file, config.toString());
     assertThat(Checkpoint.of(directory).configuration()).contains(now);
-    config.add(
-        "rope_scaling", JsonParser.parseString("{\"type\": \"linear\", \"factor\": 2.0}"));
+    config.add("rope_scaling", JsonParser.parseString("{\"type\": \"linear\", \"factor\": 2.0}"));
     Files.writeString(file, config.toString());
     TransformerDecoder scaled =
         (TransformerDecoder) Checkpoint.of(directory).configuration().orElseThrow();

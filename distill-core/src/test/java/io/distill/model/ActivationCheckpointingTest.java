@@ -164,7 +164,9 @@ class ActivationCheckpointingTest {
 
   static List<TransformerEncoder> encoders() {
     return List.of(
-        encoder(0), headed(EncoderHead.DENSE_RELU, 4), headed(EncoderHead.MASKED_LANGUAGE_MODEL, 0));
+        encoder(0),
+        headed(EncoderHead.DENSE_RELU, 4),
+        headed(EncoderHead.MASKED_LANGUAGE_MODEL, 0));
   }
 
   private static TransformerEncoder headed(EncoderHead head, int classes) {

@@ -61,21 +61,7 @@ class MixedPrecisionTest {
 
   private static TransformerEncoder headed(EncoderHead head, int classes) {
     return new TransformerEncoder(
-        50,
-        16,
-        1,
-        32,
-        3,
-        4,
-        64,
-        Activation.GELU,
-        1e-12,
-        0,
-        Pooling.FIRST,
-        false,
-        classes,
-        head,
-        2);
+        50, 16, 1, 32, 3, 4, 64, Activation.GELU, 1e-12, 0, Pooling.FIRST, false, classes, head, 2);
   }
 
   private static Map<String, HostTensor> weights(ModelConfiguration configuration) {

@@ -265,8 +265,7 @@ class ModelConfigurationTest {
             "pooling",
             "normalized",
             "classes");
-    TransformerEncoder read =
-        (TransformerEncoder) ModelConfiguration.fromJson(ENCODER.toJson());
+    TransformerEncoder read = (TransformerEncoder) ModelConfiguration.fromJson(ENCODER.toJson());
     assertThat(read.head()).isEqualTo(EncoderHead.LINEAR);
     assertThat(read.firstPosition()).isZero();
     JsonObject unknown = DENSE.toJson();

@@ -234,10 +234,8 @@ class TeacherStartTest {
   void encoder_ofATeacherOfWords_predictsWordsOrClassifies() {
     model.close();
     open(EncoderHead.MASKED_LANGUAGE_MODEL, 2, 0);
-    try (DeployableModel words =
-            start(Student.encoder().teacherLayers(0, 2).build(), List.of());
-        DeployableModel classes =
-            start(Student.encoder().teacherLayers(0, 2).build(), CLASSES)) {
+    try (DeployableModel words = start(Student.encoder().teacherLayers(0, 2).build(), List.of());
+        DeployableModel classes = start(Student.encoder().teacherLayers(0, 2).build(), CLASSES)) {
       assertThat(((TransformerEncoder) words.model().configuration().orElseThrow()).head())
           .isEqualTo(EncoderHead.MASKED_LANGUAGE_MODEL);
       String dense = "cls.predictions.transform.dense.weight";

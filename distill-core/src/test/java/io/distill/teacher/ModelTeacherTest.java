@@ -145,7 +145,8 @@ class ModelTeacherTest {
                     """)
                 .build())
         .write(file);
-    try (ModelTeacher teacher = Teacher.trustedTorchScript(file, SignalReader.standard(), tokenizer)) {
+    try (ModelTeacher teacher =
+        Teacher.trustedTorchScript(file, SignalReader.standard(), tokenizer)) {
       assertThat(teacher.model().embeddings(ROWS)).hasDimensions(5, 2);
       assertThatThrownBy(() -> teacher.withClassifier(ROWS))
           .isInstanceOf(DistillationException.class)

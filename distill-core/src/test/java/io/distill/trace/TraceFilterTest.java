@@ -17,8 +17,7 @@ class TraceFilterTest {
 
   private static Verdict judge(TraceFilter filter, String text) throws Exception {
     return filter.judge(
-        new Candidate(
-            Prompt.of("q", "1,234.0"), 0, Answer.of(text, FinishReason.STOP, 1, 7)));
+        new Candidate(Prompt.of("q", "1,234.0"), 0, Answer.of(text, FinishReason.STOP, 1, 7)));
   }
 
   private static void keeps(TraceFilter filter, String... texts) throws Exception {

@@ -54,7 +54,11 @@ class TracePipelineTest {
       int number = Integer.parseInt(question.prompt().replaceAll("\\D", ""));
       int wrong = (number + question.index()) % 3 == 0 ? 1 : 0;
       return Answer.of(
-          "<think>twice " + number + " in way " + question.index() + "</think> #### "
+          "<think>twice "
+              + number
+              + " in way "
+              + question.index()
+              + "</think> #### "
               + (2 * number + wrong),
           FinishReason.STOP,
           4,
@@ -116,12 +120,12 @@ class TracePipelineTest {
     List<Conversation> conversations = Conversations.jsonLines(result.file()).read();
     assertThat(conversations).hasSize((int) report.kept());
     assertThat(conversations.get(0))
-        .isEqualTo(
-            Conversation.of("Twice 10?", "<think>twice 10 in way 0</think> #### 20"));
+        .isEqualTo(Conversation.of("Twice 10?", "<think>twice 10 in way 0</think> #### 20"));
     JsonObject provenance =
         JsonParser.parseString(Files.readString(result.provenance())).getAsJsonObject();
     assertThat(provenance.get("teacher").getAsString()).isEqualTo("calculator");
-    assertThat(provenance.getAsJsonObject("terms").get("name").getAsString()).isEqualTo("MIT License");
+    assertThat(provenance.getAsJsonObject("terms").get("name").getAsString())
+        .isEqualTo("MIT License");
     assertThat(provenance.getAsJsonObject("report").get("kept").getAsLong())
         .isEqualTo(report.kept());
   }
@@ -164,8 +168,7 @@ class TracePipelineTest {
           long lines = text.chars().filter(c -> c == '\n').count();
           // a last line that lacks nothing but its end is not asked for again either
           assertThat(teacher.asked.size())
-              .isBetween(
-                  (int) (PROMPTS * SAMPLES - lines - 1), (int) (PROMPTS * SAMPLES - lines));
+              .isBetween((int) (PROMPTS * SAMPLES - lines - 1), (int) (PROMPTS * SAMPLES - lines));
         } else {
           assertThat(teacher.asked).isEmpty();
         }
@@ -271,8 +274,7 @@ class TracePipelineTest {
     TraceResult result = pipeline(flaky).retries(quick).run();
     assertThat(result.report().retries()).isEqualTo(3);
     failures.set(100);
-    assertThatThrownBy(
-            () -> pipeline(flaky).retries(quick).directory(temporary.resolve("x")).run())
+    assertThatThrownBy(() -> pipeline(flaky).retries(quick).directory(temporary.resolve("x")).run())
         .isInstanceOf(DistillationException.class)
         .hasMessageContaining("within 3 retries")
         .hasMessageContaining("too many requests");
@@ -303,8 +305,7 @@ class TracePipelineTest {
     Calculator teacher = new Calculator();
     Path directory = temporary.resolve("y");
     assertThatThrownBy(
-            () ->
-                pipeline(teacher).keep(always).errorsInARow(5).directory(directory).run())
+            () -> pipeline(teacher).keep(always).errorsInARow(5).directory(directory).run())
         .isInstanceOf(DistillationException.class)
         .hasMessageContaining("filter 'always' must judge answers but failed on 5 in a row")
         .hasMessageContaining("gone");
@@ -401,10 +402,8 @@ class TracePipelineTest {
     assertThat(evaluation.groups()).containsOnlyKeys("2 digits");
     assertThat(evaluation.meanTokens()).isEqualTo(9);
     // Wilson's interval of 6 of 9
-    assertThat(evaluation.overall().lower())
-        .isCloseTo(0.3542, within(1e-3));
-    assertThat(evaluation.overall().upper())
-        .isCloseTo(0.8794, within(1e-3));
+    assertThat(evaluation.overall().lower()).isCloseTo(0.3542, within(1e-3));
+    assertThat(evaluation.overall().upper()).isCloseTo(0.8794, within(1e-3));
     assertThatThrownBy(
             () ->
                 AnswerEvaluation.of(

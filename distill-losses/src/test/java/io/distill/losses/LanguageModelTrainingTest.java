@@ -218,7 +218,8 @@ class LanguageModelTrainingTest {
         try {
           new TorchScriptArchive(module).write(file);
           return new DeployableModel(
-              TorchScriptModel.openTrusted(file, LanguageModelTrainingTest::read, Device.cpu(), true),
+              TorchScriptModel.openTrusted(
+                  file, LanguageModelTrainingTest::read, Device.cpu(), true),
               null,
               setup.classNames());
         } finally {

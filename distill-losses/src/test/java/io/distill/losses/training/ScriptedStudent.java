@@ -26,7 +26,9 @@ record ScriptedStudent(ScriptModule module, SignalReader reader, @Nullable Token
       try {
         new TorchScriptArchive(module).write(file);
         return new DeployableModel(
-            TorchScriptModel.openTrusted(file, reader, Device.cpu(), true), tokenizer, setup.classNames());
+            TorchScriptModel.openTrusted(file, reader, Device.cpu(), true),
+            tokenizer,
+            setup.classNames());
       } finally {
         Files.delete(file);
       }
