@@ -73,6 +73,15 @@ public interface Student {
   }
 
   /**
+   * Starts a language model, which is saved as a Hugging Face checkpoint.
+   *
+   * @return a builder: 2 layers, hidden size 128, 4 heads unless said otherwise
+   */
+  static DecoderStudent.Builder decoder() {
+    return new DecoderStudent.Builder();
+  }
+
+  /**
    * Starts a bag of embeddings, the fastest text model.
    *
    * @return a builder: embedding size 64, hidden size 256, word pieces of the training data unless

@@ -45,6 +45,7 @@ public final class CoreTypes implements RecipeTypes {
     examples.put("optimizer.adamW", Optimizer.adamW());
     examples.put("optimizer.sgd", Optimizer.sgd(1));
     examples.put("student.encoder", Student.encoder().build());
+    examples.put("student.decoder", Student.decoder().build());
     examples.put("student.bagOfEmbeddings", Student.bagOfEmbeddings().build());
     examples.put("student.multilayerPerceptron", Student.multilayerPerceptron().build());
     return examples;

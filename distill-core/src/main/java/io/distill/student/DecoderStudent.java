@@ -1,0 +1,460 @@
+package io.distill.student;
+
+import static com.google.common.base.Preconditions.checkArgument;
+import static com.google.common.base.Preconditions.checkState;
+import static java.util.Objects.requireNonNull;
+
+import com.google.common.primitives.Ints;
+import com.google.errorprone.annotations.CanIgnoreReturnValue;
+import io.distill.data.Tokenizer;
+import io.distill.exception.DistillationException;
+import io.distill.huggingface.CheckpointFiles;
+import io.distill.model.DeployableModel;
+import io.distill.model.ModelConfiguration;
+import io.distill.model.ScriptedModel;
+import io.distill.model.TransformerDecoder;
+import io.distill.provenance.spi.PartDescription;
+import io.distill.provenance.spi.RecipePart;
+import io.distill.torchscript.HostTensor;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A language model, fresh or made of chosen layers of the teacher. It is saved as a Hugging Face
+ * checkpoint.
+ *
+ * @see TransformerDecoder
+ */
+public final class DecoderStudent implements Student, RecipePart {
+
+  private static final int DEFAULT_LAYERS = 2;
+  private static final int DEFAULT_HIDDEN_SIZE = 128;
+  private static final int HEAD_SIZE = 32;
+  private static final String DEFAULT_FAMILY = "llama";
+
+  private final Settings recipe;
+  private final @Nullable Tokenizer tokenizer;
+
+  private DecoderStudent(Settings recipe, @Nullable Tokenizer tokenizer) {
+    this.recipe = recipe;
+    this.tokenizer = tokenizer;
+  }
+
+  /** What a decoder is made by; of its own tokenizer only the fingerprint. */
+  record Settings(
+      OptionalInt layers,
+      OptionalInt hiddenSize,
+      OptionalInt heads,
+      OptionalInt keyValueHeads,
+      OptionalInt intermediateSize,
+      OptionalInt maxLength,
+      double dropout,
+      Optional<String> family,
+      OptionalInt beginId,
+      OptionalInt endId,
+      @Nullable String tokenizer,
+      @Nullable List<Integer> teacherLayers)
+      implements PartDescription {
+
+    Settings {
+      teacherLayers = teacherLayers == null ? null : List.copyOf(teacherLayers);
+    }
+
+    @Override
+    public Optional<Object> part() {
+      if (tokenizer != null) {
+        return Optional.empty();
+      }
+      Builder builder = new Builder().dropout(dropout);
+      layers.ifPresent(builder::layers);
+      hiddenSize.ifPresent(builder::hiddenSize);
+      heads.ifPresent(builder::heads);
+      keyValueHeads.ifPresent(builder::keyValueHeads);
+      intermediateSize.ifPresent(builder::intermediateSize);
+      maxLength.ifPresent(builder::maxLength);
+      family.ifPresent(builder::family);
+      beginId.ifPresent(builder::beginId);
+      endId.ifPresent(builder::endId);
+      if (teacherLayers != null) {
+        builder.teacherLayers(Ints.toArray(teacherLayers));
+      }
+      return Optional.of(builder.build());
+    }
+  }
+
+  @Override
+  public Record description() {
+    return recipe;
+  }
+
+  @Override
+  public Optional<ModelConfiguration> configuration(StudentSetup setup) {
+    return Optional.of(shape(setup, setup.tokenizer(tokenizer, false)));
+  }
+
+  @Override
+  public DeployableModel open(StudentSetup setup) {
+    Tokenizer used = setup.tokenizer(tokenizer, false);
+    TransformerDecoder shape = shape(setup, used);
+    Map<String, HostTensor> weights =
+        recipe.teacherLayers == null
+            ? shape.initialWeights(setup.seed())
+            : teacherWeights(teacher(setup).weights(), shape);
+    return new DeployableModel(
+            ScriptedModel.open(shape, weights, setup.device(), true, setup.computation()),
+            used.withMaxLength(Math.min(used.maxLength(), shape.maxPositions())),
+            List.of())
+        .withWriter(files(setup, shape, used));
+  }
+
+  private CheckpointFiles files(StudentSetup setup, TransformerDecoder shape, Tokenizer used) {
+    Optional<CheckpointFiles> teachers =
+        tokenizer != null || recipe.family.isPresent()
+            ? Optional.empty()
+            : setup.teacher().localModel().flatMap(CheckpointFiles::of);
+    if (teachers.isPresent()) {
+      return teachers.get().withConfiguration(shape);
+    }
+    return CheckpointFiles.of(recipe.family.orElse(DEFAULT_FAMILY), shape)
+        .withTokens(
+            recipe.beginId.isPresent() ? (Integer) recipe.beginId.getAsInt() : null,
+            recipe.endId.isPresent() ? (Integer) recipe.endId.getAsInt() : null,
+            used.padId());
+  }
+
+  private TransformerDecoder shape(StudentSetup setup, Tokenizer used) {
+    Optional<TransformerDecoder> teacher = setup.teacherConfiguration(TransformerDecoder.class);
+    List<Integer> chosen = recipe.teacherLayers;
+    if (chosen != null) {
+      return fromTeacher(teacher.orElseThrow(() -> noTeacher(setup)), chosen);
+    }
+    int hidden = recipe.hiddenSize.orElse(DEFAULT_HIDDEN_SIZE);
+    int heads = recipe.heads.orElse(Math.max(1, hidden / HEAD_SIZE));
+    checkDivides(hidden, heads);
+    // the teacher's kind of positions, norms and biases, and its vocabulary with its padding
+    TransformerDecoder.Builder builder =
+        teacher.isPresent() && tokenizer == null && recipe.family.isEmpty()
+            ? teacher.get().toBuilder().slidingWindow(0).slidingLayers(List.of())
+            : TransformerDecoder.builder()
+                .vocabularySize(used.vocabularySize())
+                .maxPositions(used.maxLength());
+    recipe.maxLength.ifPresent(builder::maxPositions);
+    return builder
+        .hiddenSize(hidden)
+        .layers(recipe.layers.orElse(DEFAULT_LAYERS))
+        .heads(heads)
+        .keyValueHeads(recipe.keyValueHeads.orElse(heads))
+        .headSize(hidden / heads)
+        .intermediateSize(recipe.intermediateSize.orElse(defaultIntermediate(hidden)))
+        .dropout(recipe.dropout)
+        .build();
+  }
+
+  private static void checkDivides(int hidden, int heads) {
+    if (hidden % heads != 0) {
+      throw new DistillationException(
+          "hiddenSize must be a multiple of heads "
+              + heads
+              + " but was "
+              + hidden
+              + "; choose another number of heads");
+    }
+  }
+
+  /** Eight thirds, for a gated layer has three products where others have two. */
+  private static int defaultIntermediate(int hidden) {
+    return (8 * hidden / 3 + 7) / 8 * 8;
+  }
+
+  private TransformerDecoder fromTeacher(TransformerDecoder teacher, List<Integer> chosen) {
+    List<Integer> sliding = new ArrayList<>();
+    for (int i = 0; i < chosen.size(); i++) {
+      int layer = chosen.get(i);
+      if (layer < 0 || layer >= teacher.layers()) {
+        throw new DistillationException(
+            "teacherLayers must be between 0 and "
+                + (teacher.layers() - 1)
+                + " but were "
+                + chosen
+                + "; count layers from 0");
+      }
+      if (teacher.slidingLayers().contains(layer)) {
+        sliding.add(i);
+      }
+    }
+    return teacher.toBuilder()
+        .layers(chosen.size())
+        .slidingWindow(sliding.isEmpty() ? 0 : teacher.slidingWindow())
+        .slidingLayers(sliding)
+        .dropout(recipe.dropout)
+        .build();
+  }
+
+  private static ScriptedModel teacher(StudentSetup setup) {
+    return setup.teacherModel(TransformerDecoder.class).orElseThrow(() -> noTeacher(setup)).model();
+  }
+
+  private static DistillationException noTeacher(StudentSetup setup) {
+    return new DistillationException(
+        "teacherLayers must have a teacher that is a TransformerDecoder but the teacher is "
+            + setup.teacher().getClass().getSimpleName()
+            + "; start afresh with layers(...) for this teacher");
+  }
+
+  private Map<String, HostTensor> teacherWeights(
+      Map<String, HostTensor> source, TransformerDecoder shape) {
+    List<Integer> chosen = requireNonNull(recipe.teacherLayers);
+    String prefix = "model.layers.";
+    Map<String, HostTensor> weights = new LinkedHashMap<>();
+    for (String name : shape.shapes().keySet()) {
+      String inTeacher = name;
+      if (name.startsWith(prefix)) {
+        int dot = name.indexOf('.', prefix.length());
+        int layer = Integer.parseInt(name.substring(prefix.length(), dot));
+        inTeacher = prefix + chosen.get(layer) + name.substring(dot);
+      }
+      weights.put(name, requireNonNull(source.get(inTeacher), inTeacher));
+    }
+    return weights;
+  }
+
+  @Override
+  public String toString() {
+    return recipe.teacherLayers == null
+        ? "decoder(layers="
+            + recipe.layers.orElse(DEFAULT_LAYERS)
+            + ", hiddenSize="
+            + recipe.hiddenSize.orElse(DEFAULT_HIDDEN_SIZE)
+            + ")"
+        : "decoder(teacherLayers=" + recipe.teacherLayers + ")";
+  }
+
+  /** Describes a decoder. */
+  public static final class Builder {
+    private OptionalInt layers = OptionalInt.empty();
+    private OptionalInt hiddenSize = OptionalInt.empty();
+    private OptionalInt heads = OptionalInt.empty();
+    private OptionalInt keyValueHeads = OptionalInt.empty();
+    private OptionalInt intermediateSize = OptionalInt.empty();
+    private OptionalInt maxLength = OptionalInt.empty();
+    private double dropout;
+    private Optional<String> family = Optional.empty();
+    private OptionalInt beginId = OptionalInt.empty();
+    private OptionalInt endId = OptionalInt.empty();
+    private @Nullable Tokenizer tokenizer;
+    private int @Nullable [] teacherLayers;
+
+    Builder() {}
+
+    /**
+     * Sets the number of layers.
+     *
+     * @param layers the number; at least 1; default 2
+     * @return this builder
+     * @throws IllegalArgumentException if it is out of range
+     */
+    @CanIgnoreReturnValue
+    public Builder layers(int layers) {
+      this.layers = positive("layers", layers);
+      return this;
+    }
+
+    /**
+     * Sets the width of the hidden states.
+     *
+     * @param hiddenSize the width; a multiple of the number of heads; default 128
+     * @return this builder
+     * @throws IllegalArgumentException if it is out of range
+     */
+    @CanIgnoreReturnValue
+    public Builder hiddenSize(int hiddenSize) {
+      this.hiddenSize = positive("hiddenSize", hiddenSize);
+      return this;
+    }
+
+    /**
+     * Sets the number of query heads.
+     *
+     * @param heads the number; at least 1; default one for each 32 of the hidden size
+     * @return this builder
+     * @throws IllegalArgumentException if it is out of range
+     */
+    @CanIgnoreReturnValue
+    public Builder heads(int heads) {
+      this.heads = positive("heads", heads);
+      return this;
+    }
+
+    /**
+     * Sets the number of key and value heads.
+     *
+     * @param keyValueHeads the number; divides the number of heads; default as many
+     * @return this builder
+     * @throws IllegalArgumentException if it is out of range
+     */
+    @CanIgnoreReturnValue
+    public Builder keyValueHeads(int keyValueHeads) {
+      this.keyValueHeads = positive("keyValueHeads", keyValueHeads);
+      return this;
+    }
+
+    /**
+     * Sets the width of the feed-forward layers.
+     *
+     * @param intermediateSize the width; at least 1; default eight thirds of the hidden size
+     * @return this builder
+     * @throws IllegalArgumentException if it is out of range
+     */
+    @CanIgnoreReturnValue
+    public Builder intermediateSize(int intermediateSize) {
+      this.intermediateSize = positive("intermediateSize", intermediateSize);
+      return this;
+    }
+
+    /**
+     * Sets the length of the context of a fresh student.
+     *
+     * @param maxLength the number of tokens; at least 1; default the teacher's, else the
+     *     tokenizer's
+     * @return this builder
+     * @throws IllegalArgumentException if it is out of range
+     */
+    @CanIgnoreReturnValue
+    public Builder maxLength(int maxLength) {
+      this.maxLength = positive("maxLength", maxLength);
+      return this;
+    }
+
+    /**
+     * Sets the dropout in training.
+     *
+     * @param dropout the probability; from 0, which is the default, to below 1
+     * @return this builder
+     * @throws IllegalArgumentException if it is out of range
+     */
+    @CanIgnoreReturnValue
+    public Builder dropout(double dropout) {
+      checkArgument(
+          dropout >= 0 && dropout < 1, "dropout must be from 0 to below 1 but was %s", dropout);
+      this.dropout = dropout;
+      return this;
+    }
+
+    /**
+     * Sets the family of the checkpoint that the student is saved as.
+     *
+     * @param family the {@code model_type}, such as {@code llama} or {@code qwen2}; default the
+     *     teacher's if the student has its tokenizer, else {@code llama}
+     * @return this builder
+     */
+    @CanIgnoreReturnValue
+    public Builder family(String family) {
+      this.family = Optional.of(family);
+      return this;
+    }
+
+    /**
+     * Sets the token that begins a text, as the saved checkpoint names it; default the teacher's.
+     *
+     * @param beginId its id; at least 0
+     * @return this builder
+     * @throws IllegalArgumentException if it is out of range
+     */
+    @CanIgnoreReturnValue
+    public Builder beginId(int beginId) {
+      this.beginId = id("beginId", beginId);
+      return this;
+    }
+
+    /**
+     * Sets the token that ends a text, as the saved checkpoint names it; default the teacher's.
+     *
+     * @param endId its id; at least 0
+     * @return this builder
+     * @throws IllegalArgumentException if it is out of range
+     */
+    @CanIgnoreReturnValue
+    public Builder endId(int endId) {
+      this.endId = id("endId", endId);
+      return this;
+    }
+
+    private static OptionalInt id(String name, int value) {
+      checkArgument(value >= 0, "%s must be at least 0 but was %s", name, value);
+      return OptionalInt.of(value);
+    }
+
+    /**
+     * Sets how text becomes tokens.
+     *
+     * @param tokenizer the tokenizer; default the teacher's
+     * @return this builder
+     */
+    @CanIgnoreReturnValue
+    public Builder tokenizer(Tokenizer tokenizer) {
+      this.tokenizer = requireNonNull(tokenizer, "tokenizer");
+      return this;
+    }
+
+    /**
+     * Makes the student of chosen layers of the teacher, with the teacher's widths, embeddings and
+     * tokenizer. The teacher must be a decoder of this library; with all of its layers the student
+     * begins as the teacher.
+     *
+     * @param layers the teacher's layers, counted from 0, first to last
+     * @return this builder
+     * @throws IllegalArgumentException if no layer is named
+     */
+    @CanIgnoreReturnValue
+    public Builder teacherLayers(int... layers) {
+      checkArgument(layers.length > 0, "layers must name at least one teacher layer");
+      this.teacherLayers = layers.clone();
+      return this;
+    }
+
+    /**
+     * Builds the student.
+     *
+     * @return the student
+     * @throws IllegalStateException if something is given although it comes from the teacher
+     */
+    public Student build() {
+      checkState(
+          teacherLayers == null
+              || (layers.isEmpty()
+                  && hiddenSize.isEmpty()
+                  && heads.isEmpty()
+                  && keyValueHeads.isEmpty()
+                  && intermediateSize.isEmpty()
+                  && maxLength.isEmpty()
+                  && tokenizer == null),
+          "layers, widths, maxLength and tokenizer must be left out with teacherLayers, which takes"
+              + " them from the teacher");
+      return new DecoderStudent(
+          new Settings(
+              layers,
+              hiddenSize,
+              heads,
+              keyValueHeads,
+              intermediateSize,
+              maxLength,
+              dropout,
+              family,
+              beginId,
+              endId,
+              tokenizer == null ? null : tokenizer.fingerprint(),
+              teacherLayers == null ? null : Ints.asList(teacherLayers)),
+          tokenizer);
+    }
+
+    private static OptionalInt positive(String name, int value) {
+      checkArgument(value >= 1, "%s must be at least 1 but was %s", name, value);
+      return OptionalInt.of(value);
+    }
+  }
+}

@@ -1,0 +1,193 @@
+package io.distill.student;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import io.distill.conversation.Conversation;
+import io.distill.conversation.ConversationDataset;
+import io.distill.data.Tokenizer;
+import io.distill.exception.DistillationException;
+import io.distill.huggingface.Checkpoint;
+import io.distill.huggingface.CheckpointFiles;
+import io.distill.model.DeployableModel;
+import io.distill.model.TransformerDecoder;
+import io.distill.signal.SignalKind;
+import io.distill.teacher.Teacher;
+import java.net.URISyntaxException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class DecoderStudentTest {
+
+  private static final Tokenizer TOKENIZER =
+      Tokenizer.parse(
+          """
+          {"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+           "normalizer": null, "pre_tokenizer": {"type": "WhitespaceSplit"},
+           "post_processor": null, "decoder": null,
+           "model": {"type": "WordLevel", "unk_token": "w0", "vocab": {%s}}}
+          """
+              .formatted(
+                  IntStream.range(0, 90)
+                      .mapToObj(i -> "\"w" + i + "\": " + i)
+                      .collect(Collectors.joining(", "))));
+
+  private static DeployableModel golden(String name) {
+    try {
+      Path directory =
+          Path.of(Checkpoint.class.getResource("golden/" + name + "/config.json").toURI())
+              .getParent();
+      DeployableModel loaded = DeployableModel.load(directory);
+      return new DeployableModel(loaded.model(), TOKENIZER, List.of())
+          .withWriter(loaded.writer().orElseThrow());
+    } catch (URISyntaxException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private static StudentSetup setup(Teacher teacher) {
+    return new StudentSetup(
+        ConversationDataset.builder()
+            .conversations(List.of(Conversation.of("w1 w2")))
+            .tokenizer(TOKENIZER)
+            .build(),
+        teacher,
+        0,
+        List.of(),
+        7,
+        Device.cpu());
+  }
+
+  private static float[] logits(DeployableModel model) {
+    try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
+      Shape shape = new Shape(1, 12);
+      return model
+          .model()
+          .forward(
+              new NDList(
+                  manager.create(IntStream.range(3, 15).asLongStream().toArray(), shape),
+                  manager.create(IntStream.range(0, 12).mapToLong(i -> 1).toArray(), shape)),
+              Set.of(SignalKind.LOGITS),
+              false)
+          .logits()
+          .toFloatArray();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"llama", "qwen2_sliding", "qwen3", "granite", "gpt2", "phi3"})
+  void allLayersOfTheTeacher_areTheTeacher(String name, @TempDir Path directory) {
+    try (DeployableModel model = golden(name);
+        Teacher teacher = Teacher.of(model)) {
+      int layers = ((TransformerDecoder) model.model().configuration().orElseThrow()).layers();
+      Student student =
+          Student.decoder().teacherLayers(IntStream.range(0, layers).toArray()).build();
+      try (DeployableModel opened = student.open(setup(teacher))) {
+        assertThat(logits(opened)).isEqualTo(logits(model));
+        opened.save(directory.resolve("saved"));
+        try (DeployableModel again = DeployableModel.load(directory.resolve("saved"))) {
+          assertThat(logits(again)).isEqualTo(logits(model));
+          assertThat(CheckpointFiles.of(again).orElseThrow().modelType())
+              .isEqualTo(CheckpointFiles.of(model).orElseThrow().modelType());
+        }
+      }
+    }
+  }
+
+  @Test
+  void someLayers_haveTheirWeightsAndWindows() {
+    try (DeployableModel model = golden("qwen2_sliding");
+        Teacher teacher = Teacher.of(model);
+        DeployableModel opened =
+            Student.decoder().teacherLayers(0, 2).build().open(setup(teacher))) {
+      TransformerDecoder shape = (TransformerDecoder) opened.model().configuration().orElseThrow();
+      assertThat(shape.layers()).isEqualTo(2);
+      assertThat(shape.slidingLayers()).containsExactly(1);
+      String name = "layers.%d.mlp.up_proj.weight";
+      assertThat(opened.model().parameters().get("model." + name.formatted(1)).toFloatArray())
+          .isEqualTo(
+              ((io.distill.model.ScriptedModel) model.model())
+                  .weights()
+                  .get("model." + name.formatted(2))
+                  .toFloatArray());
+    }
+  }
+
+  @Test
+  void freshStudent_ofATeacher_isOfItsFamilyAndVocabulary(@TempDir Path directory) {
+    try (DeployableModel model = golden("qwen3");
+        Teacher teacher = Teacher.of(model);
+        DeployableModel opened =
+            Student.decoder()
+                .layers(1)
+                .hiddenSize(24)
+                .heads(4)
+                .keyValueHeads(2)
+                .intermediateSize(16)
+                .build()
+                .open(setup(teacher))) {
+      TransformerDecoder shape = (TransformerDecoder) opened.model().configuration().orElseThrow();
+      assertThat(shape.queryKeyNorm()).isTrue();
+      assertThat(shape.vocabularySize()).isEqualTo(96);
+      assertThat(shape.headSize()).isEqualTo(6);
+      opened.save(directory.resolve("saved"));
+      assertThat(Checkpoint.of(directory.resolve("saved")).modelType()).isEqualTo("qwen3");
+    }
+  }
+
+  @Test
+  void freshStudent_withoutATeacher_isALlama(@TempDir Path directory) throws Exception {
+    Student student =
+        Student.decoder()
+            .tokenizer(TOKENIZER)
+            .maxLength(48)
+            .hiddenSize(16)
+            .heads(2)
+            .endId(1)
+            .build();
+    try (DeployableModel opened = student.open(setup(Teacher.none()))) {
+      Path saved = directory.resolve("saved");
+      opened.save(saved);
+      try (DeployableModel again = DeployableModel.load(saved)) {
+        assertThat(logits(again)).isEqualTo(logits(opened));
+        assertThat(again.tokenizer().orElseThrow().encode("w3 w4")).containsExactly(3, 4);
+        CheckpointFiles files = CheckpointFiles.of(again).orElseThrow();
+        assertThat(files.modelType()).isEqualTo("llama");
+        assertThat(files.endIds().asList()).containsExactly(1);
+      }
+      assertThat(Files.readString(saved.resolve("tokenizer_config.json"))).contains("\"w1\"");
+    }
+  }
+
+  @Test
+  void wrongParts_areTold() {
+    assertThatIllegalStateException()
+        .isThrownBy(() -> Student.decoder().teacherLayers(0).layers(2).build())
+        .withMessageContaining("must be left out with teacherLayers");
+    assertThatThrownBy(() -> Student.decoder().teacherLayers(0).build().open(setup(Teacher.none())))
+        .isInstanceOf(DistillationException.class);
+    try (DeployableModel model = golden("llama");
+        Teacher teacher = Teacher.of(model)) {
+      assertThatThrownBy(() -> Student.decoder().teacherLayers(0, 9).build().open(setup(teacher)))
+          .isInstanceOf(DistillationException.class)
+          .hasMessageContaining("teacherLayers must be between 0 and 1 but were [0, 9]");
+      assertThatThrownBy(
+              () -> Student.decoder().hiddenSize(10).heads(3).build().open(setup(teacher)))
+          .isInstanceOf(DistillationException.class)
+          .hasMessageContaining("hiddenSize must be a multiple of heads 3");
+    }
+  }
+}
