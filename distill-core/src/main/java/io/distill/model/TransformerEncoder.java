@@ -543,9 +543,6 @@ public record TransformerEncoder(
                 """
                     .formatted(parts.float32(activation.of("self.dense.forward(hidden)"))))
             .build();
-    String scores =
-        parts.float32(
-            "torch.linear(" + parts.operand("input") + ", " + parts.operand("words") + ")");
     ScriptModule predictions =
         ScriptModule.builder("Predictions")
             .module("transform", transform)
@@ -554,9 +551,9 @@ public record TransformerEncoder(
                 """
                 def forward(self, hidden: Tensor, words: Tensor) -> Tensor:
                   input = self.transform.forward(hidden)
-                  return %s + self.bias
+                  return (%s) + self.bias
                 """
-                    .formatted(scores))
+                    .formatted(parts.tied("words", "input")))
             .build();
     return ScriptModule.builder("Heads").module("predictions", predictions).build();
   }
