@@ -60,6 +60,9 @@ public final class CheckpointTensors {
   /** What is smaller rounds to a finite float16. */
   private static final float FLOAT16_LIMIT = 65520;
 
+  /** File systems have no longer ones. */
+  private static final int LONGEST_NAME = 255;
+
   private static final Set<DataType> FLOATING =
       Set.of(DataType.FLOAT32, DataType.FLOAT16, DataType.BFLOAT16);
 
@@ -221,6 +224,15 @@ public final class CheckpointTensors {
 
   /** Returns a file of the directory if it exists and no link leads out of the checkpoint. */
   private static Path file(Path directory, String name, String subject) {
+    if (name.length() > LONGEST_NAME) {
+      throw new DistillationException(
+          subject
+              + " must name files of at most "
+              + LONGEST_NAME
+              + " characters but names one of "
+              + name.length()
+              + "; fetch all files of the checkpoint again");
+    }
     Path file = directory.resolve(name);
     if (!Files.isRegularFile(file)) {
       throw new DistillationException(

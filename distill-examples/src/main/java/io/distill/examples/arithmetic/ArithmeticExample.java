@@ -217,11 +217,19 @@ public final class ArithmeticExample implements Callable<Integer> {
         exam.take("student: verified traces", result.student());
         result.student().save(output.resolve("student"));
       }
-      learn(school, exam, "all traces", student, texts(tokenizer, end, all(traces, asked)), studentSteps);
-      learn(school, exam, "bare answers", student, texts(tokenizer, end, bare(traces)), studentSteps);
+      learn(
+          school,
+          exam,
+          "all traces",
+          student,
+          texts(tokenizer, end, all(traces, asked)),
+          studentSteps);
+      learn(
+          school, exam, "bare answers", student, texts(tokenizer, end, bare(traces)), studentSteps);
     }
     exam.print();
-    out.printf("%nThe student is in %s; transformers and this library load it.%n",
+    out.printf(
+        "%nThe student is in %s; transformers and this library load it.%n",
         output.resolve("student"));
   }
 
@@ -272,10 +280,7 @@ public final class ArithmeticExample implements Callable<Integer> {
     for (int digits = 1; digits <= Problems.MOST_DIGITS; digits++) {
       for (int i = 0; i < plan.testsPerDigit(); i++) {
         Problem problem = problems.next(digits);
-        all.add(
-            prompt(problem)
-                .withId(digits + "-" + i)
-                .with("digits", Integer.toString(digits)));
+        all.add(prompt(problem).withId(digits + "-" + i).with("digits", Integer.toString(digits)));
       }
     }
     return all;
@@ -317,7 +322,9 @@ public final class ArithmeticExample implements Callable<Integer> {
         (line, answer) -> {
           String text = answer.get("text").getAsString();
           if (!text.isBlank()) {
-            all.add(Conversation.of(requireNonNull(questions.get(answer.get("id").getAsString())), text));
+            all.add(
+                Conversation.of(
+                    requireNonNull(questions.get(answer.get("id").getAsString())), text));
           }
         });
     return all;
@@ -359,8 +366,7 @@ public final class ArithmeticExample implements Callable<Integer> {
                   .batchSize(BATCH_SIZE)
                   .build(),
               answered ? Optional.of(extractor) : Optional.empty());
-      TransformerDecoder shape =
-          (TransformerDecoder) model.model().configuration().orElseThrow();
+      TransformerDecoder shape = (TransformerDecoder) model.model().configuration().orElseThrow();
       Tokenizer tokenizer = model.tokenizer().orElseThrow();
       int end = generator.endIds().isEmpty() ? tokenizer.padId() : generator.endIds().get(0);
       Student student =
@@ -391,8 +397,7 @@ public final class ArithmeticExample implements Callable<Integer> {
         out.printf("%nAfter \"%s\"%n", prompt);
         out.printf("teacher: %s%n", generator.generate(prompt, greedy).text());
         out.printf(
-            "student: %s%n",
-            TextGenerator.of(result.student()).generate(prompt, greedy).text());
+            "student: %s%n", TextGenerator.of(result.student()).generate(prompt, greedy).text());
         if (answered) {
           Exam exam = new Exam(out, List.of(), extractor);
           out.printf(

@@ -3,8 +3,8 @@ package io.distill.examples.arithmetic;
 /**
  * A word problem about an addition or a subtraction.
  *
- * @param question the text of the problem, such as {@code Ada has 34 coins and gets 8 more. How many
- *     coins does Ada have now?}
+ * @param question the text of the problem, such as {@code Ada has 34 coins and gets 8 more. How
+ *     many coins does Ada have now?}
  * @param operation what has to be done
  * @param first the number on the left, at least as large as {@code second} in a subtraction
  * @param second the number on the right

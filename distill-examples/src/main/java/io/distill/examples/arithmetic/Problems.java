@@ -7,11 +7,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.TreeSet;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * Draws word problems. Which pairs of numbers occur is settled for each {@link Purpose} once and for
- * all, whatever the seed: a pair that is tested on is never trained on, in no wording.
+ * Draws word problems. Which pairs of numbers occur is settled for each {@link Purpose} once and
+ * for all, whatever the seed: a pair that is tested on is never trained on, in no wording.
  */
 final class Problems {
 
@@ -24,6 +25,8 @@ final class Problems {
     VALIDATION,
     TEST
   }
+
+  private static final List<Purpose> PURPOSES = List.of(Purpose.values());
 
   /** One pair of numbers in so many is tested on, and as many serve to choose settings. */
   private static final int HELD_OUT = 20;
@@ -43,7 +46,8 @@ final class Problems {
 
   private static final List<Wording> WORDINGS =
       List.of(
-          addition("NAME has FIRST THINGS and gets SECOND more. How many THINGS does NAME have now?"),
+          addition(
+              "NAME has FIRST THINGS and gets SECOND more. How many THINGS does NAME have now?"),
           addition(
               "NAME has FIRST THINGS. OTHER has SECOND THINGS. How many THINGS do they have"
                   + " together?"),
@@ -61,6 +65,8 @@ final class Problems {
           subtraction("A shop had FIRST THINGS and sold SECOND. How many THINGS are left?"),
           subtraction("NAME needs FIRST THINGS and has SECOND. How many THINGS are missing?"));
 
+  private static final Pattern WORD_BREAK = Pattern.compile("[^A-Za-z]+");
+
   private final Purpose purpose;
   private final Random random;
 
@@ -72,7 +78,7 @@ final class Problems {
    */
   Problems(Purpose purpose, long seed) {
     this.purpose = purpose;
-    this.random = new Random(seed * Purpose.values().length + purpose.ordinal());
+    this.random = new Random(seed * PURPOSES.size() + PURPOSES.indexOf(purpose));
   }
 
   /** Draws a problem; one of d digits is d times as likely as one of a single digit. */
@@ -140,7 +146,7 @@ final class Problems {
     TreeSet<String> words = new TreeSet<>(NAMES);
     words.addAll(THINGS);
     for (Wording wording : WORDINGS) {
-      for (String word : wording.text().split("[^A-Za-z]+")) {
+      for (String word : WORD_BREAK.split(wording.text(), -1)) {
         if (!word.isEmpty() && !Wording.PLACES.contains(word)) {
           words.add(word);
         }

@@ -10,8 +10,8 @@ import java.util.regex.Pattern;
  * What is answered to a {@link Problem}, with the reasoning or without it.
  *
  * <p>The reasoning goes from the last digits to the first, a line for each. In an addition a line
- * has the two digits and the carry if there is one; in a subtraction ten is borrowed where the upper
- * digit is too small, and paid back in the next line:
+ * has the two digits and the carry if there is one; in a subtraction ten is borrowed where the
+ * upper digit is too small, and paid back in the next line:
  *
  * <pre>{@code
  * 345 + 278:  <think>5+8=13          345 - 278:  <think>15-8=7
