@@ -11,6 +11,7 @@ import io.distill.exception.DistillationException;
 import io.distill.huggingface.CheckpointFiles;
 import io.distill.model.DeployableModel;
 import io.distill.model.ModelConfiguration;
+import io.distill.model.RotaryEmbedding;
 import io.distill.model.ScriptedModel;
 import io.distill.model.TransformerDecoder;
 import io.distill.provenance.spi.PartDescription;
@@ -21,6 +22,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
@@ -53,6 +55,7 @@ public final class DecoderStudent implements Student, RecipePart {
       OptionalInt keyValueHeads,
       OptionalInt intermediateSize,
       OptionalInt maxLength,
+      OptionalDouble rotaryBase,
       double dropout,
       Optional<String> family,
       OptionalInt beginId,
@@ -77,6 +80,7 @@ public final class DecoderStudent implements Student, RecipePart {
       keyValueHeads.ifPresent(builder::keyValueHeads);
       intermediateSize.ifPresent(builder::intermediateSize);
       maxLength.ifPresent(builder::maxLength);
+      rotaryBase.ifPresent(builder::rotaryBase);
       family.ifPresent(builder::family);
       beginId.ifPresent(builder::beginId);
       endId.ifPresent(builder::endId);
@@ -144,6 +148,7 @@ public final class DecoderStudent implements Student, RecipePart {
                 .vocabularySize(used.vocabularySize())
                 .maxPositions(used.maxLength());
     recipe.maxLength.ifPresent(builder::maxPositions);
+    recipe.rotaryBase.ifPresent(base -> builder.rotary(RotaryEmbedding.of(base)));
     return builder
         .hiddenSize(hidden)
         .layers(recipe.layers.orElse(DEFAULT_LAYERS))
@@ -242,6 +247,7 @@ public final class DecoderStudent implements Student, RecipePart {
     private OptionalInt keyValueHeads = OptionalInt.empty();
     private OptionalInt intermediateSize = OptionalInt.empty();
     private OptionalInt maxLength = OptionalInt.empty();
+    private OptionalDouble rotaryBase = OptionalDouble.empty();
     private double dropout;
     private Optional<String> family = Optional.empty();
     private OptionalInt beginId = OptionalInt.empty();
@@ -327,6 +333,21 @@ public final class DecoderStudent implements Student, RecipePart {
     @CanIgnoreReturnValue
     public Builder maxLength(int maxLength) {
       this.maxLength = positive("maxLength", maxLength);
+      return this;
+    }
+
+    /**
+     * Sets the base of the frequencies of a fresh student's rotary positions; a small one suits
+     * short contexts.
+     *
+     * @param rotaryBase the base; greater than 0; default the teacher's, else 10,000
+     * @return this builder
+     * @throws IllegalArgumentException if it is out of range
+     */
+    @CanIgnoreReturnValue
+    public Builder rotaryBase(double rotaryBase) {
+      checkArgument(rotaryBase > 0, "rotaryBase must be greater than 0 but was %s", rotaryBase);
+      this.rotaryBase = OptionalDouble.of(rotaryBase);
       return this;
     }
 
@@ -432,8 +453,9 @@ public final class DecoderStudent implements Student, RecipePart {
                   && keyValueHeads.isEmpty()
                   && intermediateSize.isEmpty()
                   && maxLength.isEmpty()
+                  && rotaryBase.isEmpty()
                   && tokenizer == null),
-          "layers, widths, maxLength and tokenizer must be left out with teacherLayers, which takes"
+          "layers, widths, maxLength, rotaryBase and tokenizer must be left out with teacherLayers, which takes"
               + " them from the teacher");
       return new DecoderStudent(
           new Settings(
@@ -443,6 +465,7 @@ public final class DecoderStudent implements Student, RecipePart {
               keyValueHeads,
               intermediateSize,
               maxLength,
+              rotaryBase,
               dropout,
               family,
               beginId,

@@ -5,6 +5,7 @@ import static java.util.Objects.requireNonNull;
 
 import com.google.common.collect.Lists;
 import io.distill.exception.DistillationException;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
@@ -12,6 +13,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How many prompts a model answers right, by exact match of the extracted answer.
@@ -191,10 +193,21 @@ public record AnswerEvaluation(
 
   private static List<Answer> ask(AnswerSource source, List<Prompt> batch) {
     try {
-      return source.answers(
+      @Nullable Answer[] answers = new @Nullable Answer[batch.size()];
+      source.answers(
           batch.stream()
               .map(prompt -> new Question(prompt.id(), prompt.text(), prompt.messages(), 0, 0))
-              .toList());
+              .toList(),
+          (position, answer) -> answers[position] = answer);
+      List<Answer> all = new ArrayList<>(answers.length);
+      for (int i = 0; i < answers.length; i++) {
+        Answer answer = answers[i];
+        if (answer == null) {
+          throw new IllegalStateException("no answer to prompt '" + batch.get(i).id() + "'");
+        }
+        all.add(answer);
+      }
+      return all;
     } catch (DistillationException e) {
       throw e;
     } catch (Exception e) {

@@ -126,18 +126,25 @@ final class Questioning implements Closeable {
     int retry = 0;
     while (!over.get() && !open.isEmpty()) {
       List<Item> asking = open;
+      AtomicLong arrived = new AtomicLong();
       try {
         source.answers(
             asking.stream().map(Item::question).toList(),
             (position, answer) -> {
               Item item = asking.get(position);
+              if (answers.has(item.prompt(), item.index())) {
+                throw new IllegalStateException(
+                    "question " + position + " must be answered once but was answered twice");
+              }
+              arrived.incrementAndGet();
               answers.append(item.prompt(), item.question(), answer);
               asked.incrementAndGet();
             });
         requireAll(asking);
         return;
       } catch (TemporaryFailureException e) {
-        retry++;
+        // an attempt that brought something starts the count anew
+        retry = arrived.get() > 0 ? 1 : retry + 1;
         if (retry > retries.most()) {
           throw new DistillationException(
               "teacher must answer within "

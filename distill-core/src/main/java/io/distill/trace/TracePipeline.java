@@ -73,6 +73,9 @@ public final class TracePipeline {
   private static final String RECIPE_FILE = "recipe.json";
   private static final int RECIPE_LIMIT = 1 << 24;
 
+  /** A seed has 53 bits, which every reader of JSON can hold. */
+  private static final int SPARE_BITS = 11;
+
   private final Prompts prompts;
   private final AnswerSource teacher;
   private final List<TraceFilter> filters;
@@ -192,8 +195,22 @@ public final class TracePipeline {
       answers.sync();
       judge.finish();
       unique.drain();
+      requireUnchanged(unique);
       return judge.report(
           unique, questioning.asked(), questioning.retried(), questioning.seconds(), !ended);
+    }
+  }
+
+  /** Prompts are opened more than once; they must be the same each time. */
+  private void requireUnchanged(UniquePrompts unique) {
+    Path file = directory.resolve(RECIPE_FILE);
+    JsonObject recipe =
+        StrictJson.object(
+            StrictJson.text(file, "recipe of traces", RECIPE_LIMIT), "recipe", RECIPE_LIMIT);
+    if (!text(recipe, "promptsDigest").equals(unique.digest())) {
+      throw new DistillationException(
+          "prompts must stay the same while they are asked but have changed; what was answered is"
+              + " stored: run again");
     }
   }
 
@@ -220,12 +237,13 @@ public final class TracePipeline {
   /** A stream of its own for each answer, so that none depends on what else is asked. */
   private long questionSeed(Prompt prompt, int index) {
     return Hashing.sha256()
-        .newHasher()
-        .putLong(seed)
-        .putInt(index)
-        .putString(prompt.id(), StandardCharsets.UTF_8)
-        .hash()
-        .asLong();
+            .newHasher()
+            .putLong(seed)
+            .putInt(index)
+            .putString(prompt.id(), StandardCharsets.UTF_8)
+            .hash()
+            .asLong()
+        >>> SPARE_BITS;
   }
 
   /** Compares with what the directory holds, and throws verdicts away that are of other filters. */
@@ -397,7 +415,8 @@ public final class TracePipeline {
 
     /**
      * Adds a filter; an answer is kept if all filters keep it, in the order in which they were
-     * added.
+     * added. Where the directory has verdicts of other filters, they and the traces are replaced:
+     * the stored answers are judged anew.
      *
      * @param filter the filter
      * @return this builder
@@ -452,7 +471,10 @@ public final class TracePipeline {
     }
 
     /**
-     * Sets how many questions go to the teacher in one call.
+     * Sets how many questions go to the teacher in one call. What a call was to bring is lost if
+     * the process is killed before the source hands it over; a source that is paid for each answer
+     * does best with 1, or hands over each answer as it comes ({@link AnswerSource#answers(List,
+     * AnswerSource.Receiver)}).
      *
      * @param batchSize the number; at least 1; default 64
      * @return this builder

@@ -17,8 +17,14 @@ import io.distill.DistillationRun;
 import io.distill.Distiller;
 import io.distill.MutualLearning;
 import io.distill.TeacherAssistants;
+import io.distill.conversation.Conversation;
+import io.distill.conversation.ConversationDataset;
+import io.distill.conversation.Conversations;
 import io.distill.data.TextDataset;
 import io.distill.data.Tokenizer;
+import io.distill.generation.Generation;
+import io.distill.generation.GenerationOptions;
+import io.distill.generation.TextGenerator;
 import io.distill.listener.ConsoleProgress;
 import io.distill.listener.JsonLinesMetrics;
 import io.distill.listener.TensorBoardEvents;
@@ -36,6 +42,12 @@ import io.distill.schedule.WeightSchedule;
 import io.distill.student.Student;
 import io.distill.teacher.ModelTeacher;
 import io.distill.teacher.Teacher;
+import io.distill.trace.AnswerExtractor;
+import io.distill.trace.AnswerSource;
+import io.distill.trace.Prompts;
+import io.distill.trace.TraceFilter;
+import io.distill.trace.TracePipeline;
+import io.distill.trace.TraceResult;
 import io.distill.training.EarlyStopping;
 import io.distill.training.Every;
 import java.nio.file.Path;
@@ -190,5 +202,54 @@ final class ReadmeSnippets {
             .fit(dataset)) {
       again.student().save(Path.of("again"));
     }
+  }
+
+  static void write() {
+    try (DeployableModel model = DeployableModel.load(Path.of("stories260k"))) {
+      GenerationOptions options =
+          GenerationOptions.builder().temperature(0.8).topP(0.95).maxNewTokens(200).build();
+      Generation story =
+          TextGenerator.of(model)
+              .generate("Once upon a time", options, (row, piece) -> System.out.print(piece));
+      System.out.println(" [" + story.end() + "]");
+    }
+  }
+
+  static void whiteBox() {
+    try (ModelTeacher teacher = Teacher.load(Path.of("Qwen2.5-1.5B"))) {
+      ConversationDataset texts =
+          ConversationDataset.builder()
+              .conversations(Conversations.jsonLines(Path.of("answers.jsonl")).read())
+              .model(teacher.model())
+              .packed(true)
+              .build();
+      try (DistillationResult result =
+          Distiller.builder()
+              .teacher(teacher)
+              .student(Student.decoder().teacherLayers(0, 4, 8, 12, 16, 20, 24, 27).build())
+              .loss(chunked(generalizedJsd(0.5)).plus(chunked(hardLabels()).weighted(0.1)))
+              .fit(texts)) {
+        result.student().save(Path.of("student")); // config.json, model.safetensors, tokenizer.json
+      }
+    }
+  }
+
+  static void blackBox(DeployableModel teacher, GenerationOptions options) {
+    TraceResult traces =
+        TracePipeline.builder()
+            .prompts(Prompts.jsonLines(Path.of("problems.jsonl")))
+            .teacher(
+                AnswerSource.of(TextGenerator.of(teacher), options)
+                    .declaring(Terms.spdx("Apache-2.0")))
+            .samples(4)
+            .keep(TraceFilter.finished())
+            .keep(TraceFilter.reasoning("think"))
+            .keep(TraceFilter.exactAnswer(AnswerExtractor.boxed().or(AnswerExtractor.lastNumber())))
+            .keep(TraceFilter.nearDuplicates())
+            .directory(Path.of("traces"))
+            .run();
+    System.out.println(traces.report());
+    List<Conversation> lessons = Conversations.jsonLines(traces.file()).read();
+    System.out.println(lessons.size() + " lessons");
   }
 }

@@ -85,7 +85,7 @@ public final class ArithmeticExample implements Callable<Integer> {
   @Option(
       names = "--steps",
       paramLabel = "N",
-      description = "Optimizer steps of each student. Default: 2000.")
+      description = "Optimizer steps of each student. Default: 2500, with --teacher 200.")
   private @Nullable Integer steps;
 
   @Option(
@@ -254,6 +254,7 @@ public final class ArithmeticExample implements Callable<Integer> {
         .intermediateSize(2 * width)
         .tokenizer(tokenizer)
         .maxLength(Vocabulary.MAX_TOKENS)
+        .rotaryBase(100)
         .beginId(tokenizer.id(Vocabulary.START).orElseThrow())
         .endId(end)
         .build();
@@ -307,7 +308,7 @@ public final class ArithmeticExample implements Callable<Integer> {
             .directory(output.resolve("traces"))
             .keep(TraceFilter.finished());
     extractor.ifPresent(each -> pipeline.keep(TraceFilter.exactAnswer(each)));
-    TraceResult result = pipeline.keep(TraceFilter.nearDuplicates().named("duplicates")).run();
+    TraceResult result = pipeline.keep(TraceFilter.nearDuplicates().perPrompt()).run();
     out.printf("%nTraces%n%s", result.report());
     return result;
   }

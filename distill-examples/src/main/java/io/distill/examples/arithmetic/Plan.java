@@ -23,7 +23,7 @@ record Plan(
 
   /** Returns what takes about ten minutes on two cores. */
   static Plan full() {
-    return new Plan(4, 128, 1000, 6000, 2000, 250);
+    return new Plan(4, 128, 900, 6000, 2500, 250);
   }
 
   /** Returns what takes seconds, to see that all works; nothing is learnt in it. */
