@@ -204,7 +204,7 @@ class DecoderTrainingTest {
           }
           float[] values = tensor.toFloatArray();
           for (int i = 0; i < values.length; i++) {
-            values[i] *= 10;
+            values[i] *= 2;
           }
           return HostTensor.of(values, tensor.shape().getShape());
         });
