@@ -35,6 +35,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.stream.Stream;
@@ -355,17 +356,23 @@ public final class ArithmeticExample implements Callable<Integer> {
         answered = all.allMatch(prompt -> prompt.reference().isPresent());
       }
       AnswerExtractor extractor = AnswerExtractor.after(MARK).or(AnswerExtractor.lastNumber());
+      GenerationOptions.Builder options =
+          generator
+              .recommendedOptions()
+              .temperature(0.8)
+              .topP(0.95)
+              .maxNewTokens(maxNewTokens)
+              .batchSize(BATCH_SIZE);
+      // some models were trained on texts that nothing but the next beginning ends
+      CheckpointFiles.of(model)
+          .map(CheckpointFiles::beginId)
+          .orElse(OptionalInt.empty())
+          .ifPresent(options::endId);
       TraceResult traces =
           ask(
               model,
               questions,
-              generator
-                  .recommendedOptions()
-                  .temperature(0.8)
-                  .topP(0.95)
-                  .maxNewTokens(maxNewTokens)
-                  .batchSize(BATCH_SIZE)
-                  .build(),
+              options.build(),
               answered ? Optional.of(extractor) : Optional.empty());
       TransformerDecoder shape = (TransformerDecoder) model.model().configuration().orElseThrow();
       Tokenizer tokenizer = model.tokenizer().orElseThrow();
