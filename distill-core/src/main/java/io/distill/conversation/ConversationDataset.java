@@ -16,6 +16,7 @@ import io.distill.data.BatchSource;
 import io.distill.data.DistillationDataset;
 import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
+import io.distill.huggingface.ChatTemplate;
 import io.distill.huggingface.CheckpointFiles;
 import io.distill.model.DeployableModel;
 import io.distill.model.ModelConfiguration;
@@ -270,7 +271,8 @@ public final class ConversationDataset implements DistillationDataset {
     }
 
     /**
-     * Takes tokenizer, end tokens and maximum length of a model, as far as they are not set.
+     * Takes tokenizer, chat template, end tokens and maximum length of a model, as far as they are
+     * not set.
      *
      * @param model a language model, such as the student, or the teacher that has the same
      *     tokenizer
@@ -291,6 +293,12 @@ public final class ConversationDataset implements DistillationDataset {
       ModelConfiguration shape = model.model().configuration().orElse(null);
       if (maxLength == null && shape instanceof TransformerDecoder decoder) {
         maxLength = decoder.maxPositions();
+      }
+      boolean ofMessages = conversations.stream().anyMatch(Conversation.Messages.class::isInstance);
+      if (template == null && ofMessages) {
+        CheckpointFiles.of(model)
+            .flatMap(ChatTemplate::of)
+            .ifPresent(each -> template = each::render);
       }
       ImmutableIntArray ends =
           CheckpointFiles.of(model).map(CheckpointFiles::endIds).orElse(ImmutableIntArray.of());

@@ -7,6 +7,8 @@ import com.google.common.collect.Iterables;
 import com.google.common.primitives.ImmutableIntArray;
 import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
+import io.distill.huggingface.ChatMessage;
+import io.distill.huggingface.ChatTemplate;
 import io.distill.huggingface.CheckpointFiles;
 import io.distill.model.DecodingSession;
 import io.distill.model.DeployableModel;
@@ -160,6 +162,28 @@ public final class TextGenerator {
               + " tokenizer.json");
     }
     return tokenizer;
+  }
+
+  /**
+   * Answers messages: they are written by the model's own chat template and continued.
+   *
+   * @param messages the messages in order
+   * @param options how to write
+   * @return what was written
+   * @throws DistillationException if the model has no chat template, the template refuses the
+   *     messages, or as {@link #generate(String, GenerationOptions)}
+   */
+  public Generation chat(List<ChatMessage> messages, GenerationOptions options) {
+    ChatTemplate template =
+        Optional.ofNullable(files)
+            .flatMap(ChatTemplate::of)
+            .orElseThrow(
+                () ->
+                    new DistillationException(
+                        "model must have a chat template to answer messages but has none; write"
+                            + " them as text yourself and continue that"));
+    int[] ids = requireTokenizer().encode(template.render(messages, true), false);
+    return continueTokens(List.of(ids), options).get(0);
   }
 
   /**

@@ -10,7 +10,9 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
+import io.distill.huggingface.ChatMessage;
 import io.distill.huggingface.Checkpoint;
+import io.distill.huggingface.CheckpointFiles;
 import io.distill.model.DeployableModel;
 import io.distill.model.MultilayerPerceptron;
 import io.distill.model.ScriptedModel;
@@ -200,6 +202,23 @@ class TextGeneratorTest {
                 .continueTokens(List.of(new int[] {13, 59, 42}), options(3).build())
                 .get(0)
                 .tokenIds());
+  }
+
+  @Test
+  void chat_writesMessagesByTheTemplate() {
+    List<ChatMessage> messages = List.of(new ChatMessage("user", "w13 w59"));
+    assertThatThrownBy(() -> generator.chat(messages, options(3).build()))
+        .isInstanceOf(DistillationException.class)
+        .hasMessageContaining("model must have a chat template");
+    CheckpointFiles files =
+        CheckpointFiles.of(model)
+            .orElseThrow()
+            .withChatTemplate(
+                "{% for message in messages %}{{ message.content }} {% endfor %}"
+                    + "{% if add_generation_prompt %}w42{% endif %}");
+    Generation answer =
+        TextGenerator.of(model.withWriter(files)).chat(messages, options(3).build());
+    assertThat(answer).isEqualTo(generator.generate("w13 w59 w42", options(3).build()));
   }
 
   @Test
