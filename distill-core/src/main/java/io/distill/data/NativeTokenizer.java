@@ -15,11 +15,14 @@ import java.lang.ref.Cleaner;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /** A tokenizer of any kind, run by DJL's native Hugging Face tokenizer. */
 final class NativeTokenizer implements Tokenizer {
@@ -30,6 +33,9 @@ final class NativeTokenizer implements Tokenizer {
   /** Far above any vocabulary; an embedding has a row for each id up to the largest. */
   private static final int MAX_ID = (1 << 24) - 1;
 
+  /** Longer than any text. */
+  private static final int UNTRUNCATED = 1 << 30;
+
   private final TokenizerDefinition definition;
   private final int maxLength;
   private final String json;
@@ -37,6 +43,7 @@ final class NativeTokenizer implements Tokenizer {
   private final Map<String, Integer> ids;
   private final Map<Integer, String> pieces;
   private final Set<Integer> specialIds;
+  private final int @Nullable [] originalIds;
   private final int vocabularySize;
   private final HuggingFaceTokenizer tokenizer;
 
@@ -45,12 +52,14 @@ final class NativeTokenizer implements Tokenizer {
       int maxLength,
       String json,
       Map<String, Integer> ids,
+      int @Nullable [] originalIds,
       HuggingFaceTokenizer tokenizer) {
     this.definition = definition;
     this.maxLength = maxLength;
     this.json = json;
     this.fingerprint = TokenizerDefinition.fingerprint(json);
     this.ids = ids;
+    this.originalIds = originalIds;
     this.pieces = new HashMap<>(ids.size() * 2);
     ids.forEach((piece, id) -> pieces.put(id, piece));
     // an added token covers the piece that has its id
@@ -63,6 +72,11 @@ final class NativeTokenizer implements Tokenizer {
   }
 
   static NativeTokenizer of(TokenizerDefinition definition, int maxLength) {
+    return of(definition, maxLength, null);
+  }
+
+  private static NativeTokenizer of(
+      TokenizerDefinition definition, int maxLength, int @Nullable [] originalIds) {
     String json =
         TokenizerDefinition.canonicalJson(definition.root(), maxLength, definition.truncatesLeft());
     Map<String, String> options =
@@ -89,7 +103,8 @@ final class NativeTokenizer implements Tokenizer {
           specialTokens,
           maxLength);
       NativeTokenizer result =
-          new NativeTokenizer(definition, maxLength, json, pieces(definition), tokenizer);
+          new NativeTokenizer(
+              definition, maxLength, json, pieces(definition), originalIds, tokenizer);
       for (long id : special) {
         if (id < 0 || id >= result.vocabularySize) {
           throw new IllegalStateException(
@@ -231,21 +246,64 @@ final class NativeTokenizer implements Tokenizer {
   @Override
   public Tokenizer withMaxLength(int newMaxLength) {
     checkArgument(newMaxLength >= 1, "maxLength must be at least 1 but was %s", newMaxLength);
-    return newMaxLength == maxLength ? this : of(definition, newMaxLength);
+    return newMaxLength == maxLength ? this : of(definition, newMaxLength, originalIds);
   }
 
   @Override
   public Tokenizer trimmedTo(Iterable<String> texts) {
     requireNonNull(texts, "texts");
-    JsonElement type = definition.model().get("type");
+    // refuses what cannot be trimmed before any text is read
+    TrimmedVocabulary.trim(definition, new BitSet(), false);
+    NativeTokenizer whole = of(definition, UNTRUNCATED, null);
+    BitSet used = new BitSet();
+    for (String text : texts) {
+      for (int id : whole.encode(text)) {
+        used.set(id);
+      }
+    }
+    String different = "";
+    for (boolean allWays : new boolean[] {false, true}) {
+      TrimmedVocabulary.Result trimmed = TrimmedVocabulary.trim(definition, used, allWays);
+      different =
+          difference(whole, of(trimmed.definition(), UNTRUNCATED, trimmed.originalIds()), texts);
+      if (different.isEmpty()) {
+        return of(trimmed.definition(), maxLength, trimmed.originalIds());
+      }
+    }
     throw new DistillationException(
-        "tokenizer must be a BERT-style WordPiece tokenizer to be trimmed but its model was "
-            + (type == null ? "of no type" : type.toString())
-            + "; use it untrimmed, or train the student with a WordPiece tokenizer");
+        "tokenizer "
+            + definition.source()
+            + " must cut texts alike when trimmed to them but cuts this one otherwise: "
+            + different
+            + "; use it untrimmed");
+  }
+
+  /** Returns the start of a text that is cut into other pieces, or nothing. */
+  private static String difference(
+      NativeTokenizer whole, NativeTokenizer trimmed, Iterable<String> texts) {
+    List<String> names =
+        whole.definition.addedTokens().stream()
+            .map(token -> token.get("content").getAsString())
+            .toList();
+    for (Iterable<String> part : List.of(names, texts)) {
+      for (String text : part) {
+        int[] ids = trimmed.encode(text);
+        for (int i = 0; i < ids.length; i++) {
+          ids[i] = requireNonNull(trimmed.originalIds)[ids[i]];
+        }
+        if (!Arrays.equals(ids, whole.encode(text))) {
+          return text.length() <= 100 ? text : text.substring(0, 100) + "...";
+        }
+      }
+    }
+    return "";
   }
 
   @Override
   public int[] originalIds() {
+    if (originalIds != null) {
+      return originalIds.clone();
+    }
     int[] result = new int[vocabularySize];
     Arrays.setAll(result, id -> id);
     return result;

@@ -223,15 +223,28 @@ public interface Tokenizer {
   /**
    * Returns a tokenizer of the same kind with only those pieces that some texts need.
    *
-   * <p>It has the special tokens, every piece that {@code texts} are made of, and every piece of a
-   * single character, {@code x} and {@code ##x}, for the characters of {@code texts} and for ASCII
-   * letters, digits and punctuation, as far as this vocabulary has them. All of {@code texts} are
-   * cut into the same pieces as before; words that were not among them fall apart into smaller
-   * pieces. Ids are dense and in the order of this tokenizer's ids.
+   * <p>It has the special and other added tokens, every piece that {@code texts} are made of, and
+   * what the kind needs so that no other text becomes unknown:
    *
-   * @param texts the texts to keep the pieces of
+   * <ul>
+   *   <li>WordPiece: every piece of a single character, {@code x} and {@code ##x}, for the
+   *       characters of {@code texts} and for ASCII letters, digits and punctuation, as far as this
+   *       vocabulary has them;
+   *   <li>byte-pair (BPE): the pieces and merges by which kept pieces are made; all single
+   *       characters, or, if this vocabulary falls back to bytes, all bytes and ASCII;
+   *   <li>Unigram: all single characters, or all bytes and ASCII as above; pieces with a character
+   *       that stands nowhere alone.
+   * </ul>
+   *
+   * <p>All of {@code texts} are cut into the same pieces as before; words that were not among them
+   * fall apart into smaller pieces. Ids are dense and in the order of this tokenizer's ids.
+   *
+   * @param texts the texts to keep the pieces of; may be read twice, to find the pieces and to
+   *     check that texts are cut as before
    * @return the smaller tokenizer; its {@link #originalIds()} lead back to this one's ids
-   * @throws DistillationException if this is not a WordPiece tokenizer
+   * @throws DistillationException if this is no WordPiece tokenizer of BERT's kind, no byte-pair
+   *     and no Unigram tokenizer, or has what cannot be trimmed: dropout, marks of the start or end
+   *     of a word, one id for two pieces
    */
   Tokenizer trimmedTo(Iterable<String> texts);
 

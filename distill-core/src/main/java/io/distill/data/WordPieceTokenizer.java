@@ -3,7 +3,6 @@ package io.distill.data;
 import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
-import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
@@ -517,39 +516,12 @@ final class WordPieceTokenizer implements Tokenizer {
     JsonObject newModel = new JsonObject();
     model.entrySet().forEach(entry -> newModel.add(entry.getKey(), entry.getValue()));
     newModel.add("vocab", vocab);
-    JsonObject root = new JsonObject();
-    for (Map.Entry<String, JsonElement> entry : vocabulary.definition.root().entrySet()) {
-      if (!entry.getKey().equals("model")) {
-        root.add(entry.getKey(), entry.getValue().deepCopy());
-      }
-    }
-    root.add("model", newModel);
-    for (JsonObject token : new TokenizerDefinition(root, "").addedTokens()) {
-      token.addProperty("id", newId(originalIds, token.get("id").getAsInt()));
-    }
-    if (root.get("post_processor") instanceof JsonObject processor) {
-      renumber(processor, originalIds);
-    }
+    JsonObject root =
+        TrimmedVocabulary.renumbered(vocabulary.definition, newModel, id -> newId(originalIds, id));
     if (root.get("padding") instanceof JsonObject padding && padding.has("pad_id")) {
       padding.addProperty("pad_id", newId(originalIds, padId()));
     }
     return root;
-  }
-
-  private static void renumber(JsonObject processor, int[] originalIds) {
-    for (String key : List.of("cls", "sep")) {
-      if (processor.get(key) instanceof JsonArray pair) {
-        pair.set(1, new JsonPrimitive(newId(originalIds, pair.get(1).getAsInt())));
-      }
-    }
-    if (processor.get("special_tokens") instanceof JsonObject tokens) {
-      for (Map.Entry<String, JsonElement> entry : tokens.entrySet()) {
-        JsonArray ids = entry.getValue().getAsJsonObject().getAsJsonArray("ids");
-        for (int i = 0; i < ids.size(); i++) {
-          ids.set(i, new JsonPrimitive(newId(originalIds, ids.get(i).getAsInt())));
-        }
-      }
-    }
   }
 
   private static int newId(int[] originalIds, int originalId) {

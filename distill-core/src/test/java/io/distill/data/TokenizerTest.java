@@ -12,7 +12,6 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -100,15 +99,6 @@ class TokenizerTest {
 
     assertThat(Tokenizer.load(directory).json()).isEqualTo(tokenizer.json());
     assertThat(Tokenizer.load(directory).maxLength()).isEqualTo(9);
-  }
-
-  @Test
-  void trimmedTo_otherThanWordPiece_isRejected() {
-    assertThatThrownBy(() -> Tokenizer.parse(BYTE_PAIR).trimmedTo(List.of("ab")))
-        .isInstanceOf(DistillationException.class)
-        .hasMessage(
-            "tokenizer must be a BERT-style WordPiece tokenizer to be trimmed but its model was"
-                + " \"BPE\"; use it untrimmed, or train the student with a WordPiece tokenizer");
   }
 
   static Stream<Consumer<JsonObject>> variants() {
