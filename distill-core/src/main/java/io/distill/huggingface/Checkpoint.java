@@ -23,6 +23,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A Hugging Face checkpoint: a directory with {@code config.json}, {@code model.safetensors} (or
@@ -37,7 +39,9 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Checkpoint extends SavedModel {
 
+  private static final Logger LOGGER = LoggerFactory.getLogger(Checkpoint.class);
   private static final int MAX_CONFIG_BYTES = 64 << 20;
+  private static final String SENTENCE_MODULES = "modules.json";
 
   private final CheckpointFiles files;
   private final Family family;
@@ -86,6 +90,13 @@ public final class Checkpoint extends SavedModel {
     String modelType = config.text("model_type", "");
     Family family = Family.of(modelType, config);
     ModelConfiguration configuration = family.configuration(config);
+    if (Files.exists(directory.resolve(SENTENCE_MODULES))) {
+      LOGGER.warn(
+          "{} is a sentence-transformers model, of which only the encoder is read: its embedding is"
+              + " not the pooled one that {} describes",
+          directory,
+          SENTENCE_MODULES);
+    }
     return new Checkpoint(
         directory,
         CheckpointFiles.read(directory, modelType, json),

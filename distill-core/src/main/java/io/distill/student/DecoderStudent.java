@@ -108,7 +108,7 @@ public final class DecoderStudent implements Student, RecipePart {
     Map<String, HostTensor> weights =
         recipe.teacherLayers == null
             ? shape.initialWeights(setup.seed())
-            : teacherWeights(teacher(setup).weights(), shape);
+            : teacherWeights(setup, shape, used);
     return new DeployableModel(
             ScriptedModel.open(shape, weights, setup.device(), true, setup.computation()),
             used.withMaxLength(Math.min(used.maxLength(), shape.maxPositions())),
@@ -117,12 +117,16 @@ public final class DecoderStudent implements Student, RecipePart {
   }
 
   private CheckpointFiles files(StudentSetup setup, TransformerDecoder shape, Tokenizer used) {
+    boolean trimmed = tokenizer != null && recipe.teacherLayers != null;
     Optional<CheckpointFiles> teachers =
-        tokenizer != null || recipe.family.isPresent()
+        (tokenizer != null && !trimmed) || recipe.family.isPresent()
             ? Optional.empty()
             : setup.teacher().localModel().flatMap(CheckpointFiles::of);
     if (teachers.isPresent()) {
-      return teachers.get().withConfiguration(shape);
+      int[] ids = trimmed ? idsInTeacher(setup, used) : new int[0];
+      CheckpointFiles files =
+          trimmed ? teachers.get().withIds(old -> Ints.indexOf(ids, old)) : teachers.get();
+      return files.withConfiguration(shape);
     }
     return CheckpointFiles.of(recipe.family.orElse(DEFAULT_FAMILY), shape)
         .withTokens(
@@ -135,7 +139,10 @@ public final class DecoderStudent implements Student, RecipePart {
     Optional<TransformerDecoder> teacher = setup.teacherConfiguration(TransformerDecoder.class);
     List<Integer> chosen = recipe.teacherLayers;
     if (chosen != null) {
-      return fromTeacher(teacher.orElseThrow(() -> noTeacher(setup)), chosen);
+      TransformerDecoder whole = fromTeacher(teacher.orElseThrow(() -> noTeacher(setup)), chosen);
+      return tokenizer == null
+          ? whole
+          : whole.toBuilder().vocabularySize(tokenizer.vocabularySize()).build();
     }
     int hidden = recipe.hiddenSize.orElse(DEFAULT_HIDDEN_SIZE);
     int heads = recipe.heads.orElse(Math.max(1, hidden / HEAD_SIZE));
@@ -212,8 +219,9 @@ public final class DecoderStudent implements Student, RecipePart {
   }
 
   private Map<String, HostTensor> teacherWeights(
-      Map<String, HostTensor> source, TransformerDecoder shape) {
+      StudentSetup setup, TransformerDecoder shape, Tokenizer used) {
     List<Integer> chosen = requireNonNull(recipe.teacherLayers);
+    Map<String, HostTensor> source = teacher(setup).weights();
     String prefix = "model.layers.";
     Map<String, HostTensor> weights = new LinkedHashMap<>();
     for (String name : shape.shapes().keySet()) {
@@ -223,9 +231,39 @@ public final class DecoderStudent implements Student, RecipePart {
         int layer = Integer.parseInt(name.substring(prefix.length(), dot));
         inTeacher = prefix + chosen.get(layer) + name.substring(dot);
       }
-      weights.put(name, requireNonNull(source.get(inTeacher), inTeacher));
+      HostTensor weight = requireNonNull(source.get(inTeacher), inTeacher);
+      boolean ofTokens = name.equals("model.embed_tokens.weight") || name.equals("lm_head.weight");
+      weights.put(
+          name, ofTokens && tokenizer != null ? rows(weight, idsInTeacher(setup, used)) : weight);
     }
     return weights;
+  }
+
+  private static HostTensor rows(HostTensor all, int[] ids) {
+    float[] source = all.toFloatArray();
+    int width = Math.toIntExact(all.shape().get(1));
+    float[] rows = new float[Math.multiplyExact(ids.length, width)];
+    for (int i = 0; i < ids.length; i++) {
+      System.arraycopy(source, ids[i] * width, rows, i * width, width);
+    }
+    return HostTensor.of(rows, ids.length, width);
+  }
+
+  /** Returns the id that each piece of a trimmed vocabulary has in the teacher's. */
+  private static int[] idsInTeacher(StudentSetup setup, Tokenizer trimmed) {
+    int[] ids = trimmed.originalIds();
+    Tokenizer whole = setup.teacher().tokenizer().orElse(null);
+    boolean same = whole != null;
+    for (int i = 0; same && i < ids.length; i++) {
+      same = requireNonNull(whole).piece(ids[i]).equals(trimmed.piece(i));
+    }
+    if (!same) {
+      throw new DistillationException(
+          "student's tokenizer must be trimmed from the teacher's to start from its embeddings but"
+              + " has other pieces; make it with teacher.tokenizer().trimmedTo(texts), or leave out"
+              + " tokenizer(...)");
+    }
+    return ids;
   }
 
   @Override
@@ -413,7 +451,9 @@ public final class DecoderStudent implements Student, RecipePart {
     /**
      * Sets how text becomes tokens.
      *
-     * @param tokenizer the tokenizer; default the teacher's
+     * @param tokenizer the tokenizer; default the teacher's. With {@link #teacherLayers} one that
+     *     {@link Tokenizer#trimmedTo} made of the teacher's: the student then has the embeddings of
+     *     those pieces alone
      * @return this builder
      */
     @CanIgnoreReturnValue
@@ -423,8 +463,8 @@ public final class DecoderStudent implements Student, RecipePart {
     }
 
     /**
-     * Makes the student of chosen layers of the teacher, with the teacher's widths, embeddings and
-     * tokenizer. The teacher must be a decoder of this library; with all of its layers the student
+     * Makes the student of chosen layers of the teacher, with the teacher's widths, embeddings and,
+     * unless a trimmed one is given, tokenizer. The teacher must be a decoder of this library; with all of its layers the student
      * begins as the teacher.
      *
      * @param layers the teacher's layers, counted from 0, first to last
@@ -453,9 +493,8 @@ public final class DecoderStudent implements Student, RecipePart {
                   && keyValueHeads.isEmpty()
                   && intermediateSize.isEmpty()
                   && maxLength.isEmpty()
-                  && rotaryBase.isEmpty()
-                  && tokenizer == null),
-          "layers, widths, maxLength, rotaryBase and tokenizer must be left out with teacherLayers, which takes"
+                  && rotaryBase.isEmpty()),
+          "layers, widths, maxLength and rotaryBase must be left out with teacherLayers, which takes"
               + " them from the teacher");
       return new DecoderStudent(
           new Settings(

@@ -3,6 +3,7 @@ package io.distill.student;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDList;
@@ -14,13 +15,16 @@ import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
 import io.distill.huggingface.Checkpoint;
 import io.distill.huggingface.CheckpointFiles;
+import io.distill.model.DecodingSession;
 import io.distill.model.DeployableModel;
+import io.distill.model.ScriptedModel;
 import io.distill.model.TransformerDecoder;
 import io.distill.signal.SignalKind;
 import io.distill.teacher.Teacher;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -107,6 +111,82 @@ class DecoderStudentTest {
     }
   }
 
+  /** Letters and some merges; all of it has 35 pieces. */
+  private static final Tokenizer PIECES =
+      Tokenizer.parse(
+          """
+          {"version": "1.0", "truncation": null, "padding": null,
+           "added_tokens": [{"id": 2, "content": "<end>", "special": true, "single_word": false,
+             "lstrip": false, "rstrip": false, "normalized": false}],
+           "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null,
+           "model": {"type": "BPE", "unk_token": "<unk>", "byte_fallback": false, "dropout": null,
+             "vocab": {"<unk>": 0, "<begin>": 1, "<end>": 2, %s, "th": 29, "the": 30, "an": 31,
+               "and": 32, "in": 33, "ing": 34},
+             "merges": ["t h", "th e", "a n", "an d", "i n", "in g"]}}
+          """
+              .formatted(
+                  IntStream.range(0, 26)
+                      .mapToObj(i -> "\"" + (char) ('a' + i) + "\": " + (3 + i))
+                      .collect(Collectors.joining(", "))));
+
+  @ParameterizedTest
+  @ValueSource(strings = {"llama", "llama_tied", "gpt2"})
+  void trimmedVocabulary_keepsTheScoresOfItsPieces(String name, @TempDir Path directory) {
+    DeployableModel loaded = golden(name);
+    try (DeployableModel whole =
+            new DeployableModel(loaded.model(), PIECES, List.of())
+                .withWriter(loaded.writer().orElseThrow());
+        Teacher teacher = Teacher.of(whole)) {
+      Tokenizer trimmed = PIECES.trimmedTo(List.of("theand", "and"));
+      assertThat(trimmed.vocabularySize()).isBetween(30, 34);
+      Student student = Student.decoder().teacherLayers(0, 1).tokenizer(trimmed).build();
+      try (DeployableModel opened = student.open(setup(teacher))) {
+        int[] ids = trimmed.encode("theandcab");
+        int[] original = trimmed.originalIds();
+        assertThat(PIECES.encode("theandcab"))
+            .isEqualTo(Arrays.stream(ids).map(id -> original[id]).toArray());
+        float[][] expected = decoded(whole, PIECES.encode("theandcab"));
+        float[][] scores = decoded(opened, ids);
+        for (int i = 0; i < original.length; i++) {
+          assertThat(scores[0][i])
+              .as("piece %s", i)
+              .isCloseTo(expected[0][original[i]], within(1e-5f));
+        }
+        opened.save(directory.resolve("saved"));
+        try (DeployableModel again = DeployableModel.load(directory.resolve("saved"))) {
+          assertThat(decoded(again, ids)).isDeepEqualTo(scores);
+          // the end token has moved with its piece
+          int end = trimmed.id("<end>").orElseThrow();
+          assertThat(CheckpointFiles.of(again).orElseThrow().endIds().asList())
+              .containsExactly(end);
+        }
+      }
+    }
+  }
+
+  private static float[][] decoded(DeployableModel model, int[] ids) {
+    try (DecodingSession session =
+        ((ScriptedModel) model.model()).decode(1, ids.length)) {
+      return session.begin(new int[][] {ids});
+    }
+  }
+
+  @Test
+  void tokenizerThatIsNotTrimmedFromTheTeachers_isRefused() {
+    try (DeployableModel model = golden("llama");
+        Teacher teacher = Teacher.of(model)) {
+      assertThatThrownBy(
+              () ->
+                  Student.decoder()
+                      .teacherLayers(0)
+                      .tokenizer(PIECES)
+                      .build()
+                      .open(setup(teacher)))
+          .isInstanceOf(DistillationException.class)
+          .hasMessageContaining("student's tokenizer must be trimmed from the teacher's");
+    }
+  }
+
   @Test
   void someLayers_haveTheirWeightsAndWindows() {
     try (DeployableModel model = golden("qwen2_sliding");
@@ -119,7 +199,7 @@ class DecoderStudentTest {
       String name = "layers.%d.mlp.up_proj.weight";
       assertThat(opened.model().parameters().get("model." + name.formatted(1)).toFloatArray())
           .isEqualTo(
-              ((io.distill.model.ScriptedModel) model.model())
+              ((ScriptedModel) model.model())
                   .weights()
                   .get("model." + name.formatted(2))
                   .toFloatArray());
