@@ -464,8 +464,8 @@ public final class DecoderStudent implements Student, RecipePart {
 
     /**
      * Makes the student of chosen layers of the teacher, with the teacher's widths, embeddings and,
-     * unless a trimmed one is given, tokenizer. The teacher must be a decoder of this library; with all of its layers the student
-     * begins as the teacher.
+     * unless a trimmed one is given, tokenizer. The teacher must be a decoder of this library; with
+     * all of its layers the student begins as the teacher.
      *
      * @param layers the teacher's layers, counted from 0, first to last
      * @return this builder

@@ -165,8 +165,7 @@ class DecoderStudentTest {
   }
 
   private static float[][] decoded(DeployableModel model, int[] ids) {
-    try (DecodingSession session =
-        ((ScriptedModel) model.model()).decode(1, ids.length)) {
+    try (DecodingSession session = ((ScriptedModel) model.model()).decode(1, ids.length)) {
       return session.begin(new int[][] {ids});
     }
   }
@@ -177,11 +176,7 @@ class DecoderStudentTest {
         Teacher teacher = Teacher.of(model)) {
       assertThatThrownBy(
               () ->
-                  Student.decoder()
-                      .teacherLayers(0)
-                      .tokenizer(PIECES)
-                      .build()
-                      .open(setup(teacher)))
+                  Student.decoder().teacherLayers(0).tokenizer(PIECES).build().open(setup(teacher)))
           .isInstanceOf(DistillationException.class)
           .hasMessageContaining("student's tokenizer must be trimmed from the teacher's");
     }
