@@ -249,7 +249,9 @@ enum DecoderFamily implements Family {
     config.addProperty("num_attention_heads", shape.heads());
     config.addProperty("num_key_value_heads", shape.keyValueHeads());
     // phi3 and qwen2 of some versions know no head_dim but hidden_size / num_attention_heads
-    if (this != PHI3 && this != QWEN2) {
+    if ((this == PHI3 || this == QWEN2) && shape.headSize() * shape.heads() == shape.hiddenSize()) {
+      config.remove("head_dim");
+    } else {
       config.addProperty("head_dim", shape.headSize());
     }
     config.addProperty("intermediate_size", shape.intermediateSize());

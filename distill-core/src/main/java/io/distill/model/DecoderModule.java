@@ -52,6 +52,10 @@ final class DecoderModule {
     }
   }
 
+  /** Sums over rows of the squared means over tokens of sizes. */
+  private static final String SIZES =
+      "  sums.append(torch.sum(torch.pow(torch.sum(torch.abs(%s) * share, [1]), 2), [0]))\n";
+
   private final TransformerDecoder shape;
   private final Computation computation;
   private final Layers parts;
@@ -98,6 +102,7 @@ final class DecoderModule {
     inputs(builder, learned);
     outputs(builder);
     decoding(builder);
+    measuring(builder);
     if (computation.activationCheckpointing()) {
       segments(builder);
     }
@@ -424,6 +429,71 @@ final class DecoderModule {
     }
   }
 
+  /**
+   * Gives, layer by layer, what {@link ActivationMeter} adds up: sums over rows of squared means of
+   * sizes, and sums over tokens of squares.
+   */
+  private void measuring(ScriptModule.Builder builder) {
+    StringBuilder measure = new StringBuilder();
+    measure.append(
+        """
+        def measure(self, input_ids: Tensor, attention_mask: Tensor) -> List[Tensor]:
+          valid = torch.unsqueeze(torch.to(torch.ne(attention_mask, 0), 6), -1)
+          share = valid / torch.clamp_min(torch.sum(valid, [1], True), 1.)
+          sums = annotate(List[Tensor], [])
+          none = annotate(List[Tensor], [])
+          positions = self.positions(attention_mask)
+          cos, sin = self.rotary(positions)
+          hidden = self.embedded(input_ids, positions)
+        """);
+    measure.append(masks("attention_mask", "False"));
+    for (int i = 0; i < shape.layers(); i++) {
+      measure.append(
+          "  hidden = getattr(self.model.layers, \"%d\").measure(hidden, cos, sin, %s, valid, share, sums, none)\n"
+              .formatted(i, maskOf(i)));
+    }
+    measure.append(squares("hidden"));
+    measure.append(SIZES.formatted("self.model.norm.forward(hidden)"));
+    builder.method(measure + "  return sums\n");
+  }
+
+  /** The layer's part of {@link #measuring}. */
+  private String measure(String added) {
+    String method =
+        """
+        def measure(self, hidden: Tensor, cos: Tensor, sin: Tensor, mask: Optional[Tensor], valid: Tensor, share: Tensor, sums: List[Tensor], none: List[Tensor]) -> Tensor:
+          before = hidden
+          normed = self.input_layernorm.forward(hidden)
+          context = self.self_attn.attend(normed, cos, sin, mask, none, none, False, False)
+          hidden = hidden + torch.to(self.self_attn.o_proj.forward(context), 6)%1$s
+          forwarded = self.post_attention_layernorm.forward(hidden)
+          inner = self.mlp.inner(forwarded)
+          after = hidden + torch.to(self.mlp.down_proj.forward(inner), 6)%1$s
+        """
+            .formatted(added);
+    return method
+        + squares("before")
+        + SIZES.formatted("normed")
+        + SIZES.formatted("torch.to(context, 6)")
+        + squares("hidden")
+        + SIZES.formatted("forwarded")
+        + SIZES.formatted("torch.to(inner, 6)")
+        + """
+            turned = 1. - torch.cosine_similarity(before, after, -1, 1e-08)
+            sums.append(torch.reshape(torch.sum(torch.unsqueeze(turned, -1) * valid), [1]))
+            return after
+          """;
+  }
+
+  /** Sums over tokens of the squares that a norm divides by. */
+  private String squares(String tensor) {
+    String centred =
+        shape.normalization() == Normalization.LAYER_NORM
+            ? "%1$s - torch.mean(%1$s, [-1], True)".formatted(tensor)
+            : tensor;
+    return "  sums.append(torch.sum(torch.pow(%s, 2) * valid, [0, 1]))\n".formatted(centred);
+  }
+
   private int window(int layer) {
     return shape.slidingLayers().contains(layer) ? shape.slidingWindow() : 0;
   }
@@ -469,6 +539,7 @@ final class DecoderModule {
                 added,
                 second,
                 added))
+        .method(measure(added))
         .build();
   }
 
@@ -544,7 +615,7 @@ final class DecoderModule {
             parts.float32("value"));
     builder.method(
         """
-        def forward(self, hidden: Tensor, cos: Tensor, sin: Tensor, mask: Optional[Tensor], relations: List[Tensor], attention: List[Tensor], related: bool, scored: bool) -> Tensor:
+        def attend(self, hidden: Tensor, cos: Tensor, sin: Tensor, mask: Optional[Tensor], relations: List[Tensor], attention: List[Tensor], related: bool, scored: bool) -> Tensor:
           query, key, value = self.project(hidden, cos, sin)
         %1$s  key = self.repeated(key)
           value = self.repeated(value)
@@ -557,14 +628,18 @@ final class DecoderModule {
             context = torch.matmul(torch.type_as(probabilities, value), value)
           else:
             context = torch.scaled_dot_product_attention(query, key, value, mask, dropout, mask is None, scale=%4$s)
-          return %5$s
+          return torch.flatten(torch.transpose(context, 1, 2), 2)
         """
             .formatted(
                 related,
                 shape.dropout(),
                 parts.float32("torch.matmul(query, torch.transpose(key, -2, -1))"),
-                shape.attentionScale(),
-                output("torch.flatten(torch.transpose(context, 1, 2), 2)")));
+                shape.attentionScale()));
+    builder.method(
+        """
+        def forward(self, hidden: Tensor, cos: Tensor, sin: Tensor, mask: Optional[Tensor], relations: List[Tensor], attention: List[Tensor], related: bool, scored: bool) -> Tensor:
+          return self.o_proj.forward(self.attend(hidden, cos, sin, mask, relations, attention, related, scored))
+        """);
     String nearest =
         window == 0
             ? ""
@@ -672,11 +747,16 @@ final class DecoderModule {
     return builder
         .method(
             """
-            def forward(self, hidden: Tensor) -> Tensor:
+            def inner(self, hidden: Tensor) -> Tensor:
               input = %s
-              return self.down_proj.forward(%s)
+              return %s
             """
                 .formatted(parts.operand("hidden"), inner))
+        .method(
+            """
+            def forward(self, hidden: Tensor) -> Tensor:
+              return self.down_proj.forward(self.inner(hidden))
+            """)
         .build();
   }
 }

@@ -245,6 +245,14 @@ public final class ScriptedModel implements SignalModel {
     return new DecodingSession(decoder, module, device, rows, capacity);
   }
 
+  /** Returns what {@link ActivationMeter} adds up, of a {@link TransformerDecoder}. */
+  NDList measure(NDList inputs) {
+    if (trainable) {
+      module.training(false);
+    }
+    return module.call("measure", inputs, false);
+  }
+
   private void requireProvided(Set<SignalKind> kinds) {
     Set<SignalKind> missing = EnumSet.noneOf(SignalKind.class);
     missing.addAll(kinds);

@@ -9,6 +9,7 @@ import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import io.distill.data.Tokenizer;
 import io.distill.exception.DistillationException;
 import io.distill.huggingface.CheckpointFiles;
+import io.distill.model.ActivationImportance;
 import io.distill.model.DeployableModel;
 import io.distill.model.ModelConfiguration;
 import io.distill.model.RotaryEmbedding;
@@ -18,17 +19,17 @@ import io.distill.provenance.spi.PartDescription;
 import io.distill.provenance.spi.RecipePart;
 import io.distill.torchscript.HostTensor;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
+import java.util.StringJoiner;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A language model, fresh or made of chosen layers of the teacher. It is saved as a Hugging Face
- * checkpoint.
+ * A language model: fresh, made of chosen layers of the teacher, or pruned from it by importance.
+ * It is saved as a Hugging Face checkpoint.
  *
  * @see TransformerDecoder
  */
@@ -41,13 +42,16 @@ public final class DecoderStudent implements Student, RecipePart {
 
   private final Settings recipe;
   private final @Nullable Tokenizer tokenizer;
+  private final @Nullable ActivationImportance importance;
 
-  private DecoderStudent(Settings recipe, @Nullable Tokenizer tokenizer) {
+  private DecoderStudent(
+      Settings recipe, @Nullable Tokenizer tokenizer, @Nullable ActivationImportance importance) {
     this.recipe = recipe;
     this.tokenizer = tokenizer;
+    this.importance = importance;
   }
 
-  /** What a decoder is made by; of its own tokenizer only the fingerprint. */
+  /** What a decoder is made by; of its own tokenizer and of importances only the fingerprint. */
   record Settings(
       OptionalInt layers,
       OptionalInt hiddenSize,
@@ -61,7 +65,8 @@ public final class DecoderStudent implements Student, RecipePart {
       OptionalInt beginId,
       OptionalInt endId,
       @Nullable String tokenizer,
-      @Nullable List<Integer> teacherLayers)
+      @Nullable List<Integer> teacherLayers,
+      @Nullable String importance)
       implements PartDescription {
 
     Settings {
@@ -70,7 +75,7 @@ public final class DecoderStudent implements Student, RecipePart {
 
     @Override
     public Optional<Object> part() {
-      if (tokenizer != null) {
+      if (tokenizer != null || importance != null) {
         return Optional.empty();
       }
       Builder builder = new Builder().dropout(dropout);
@@ -106,9 +111,7 @@ public final class DecoderStudent implements Student, RecipePart {
     Tokenizer used = setup.tokenizer(tokenizer, false);
     TransformerDecoder shape = shape(setup, used);
     Map<String, HostTensor> weights =
-        recipe.teacherLayers == null
-            ? shape.initialWeights(setup.seed())
-            : teacherWeights(setup, shape, used);
+        ofTeacher() ? teacherWeights(setup, shape, used) : shape.initialWeights(setup.seed());
     return new DeployableModel(
             ScriptedModel.open(shape, weights, setup.device(), true, setup.computation()),
             used.withMaxLength(Math.min(used.maxLength(), shape.maxPositions())),
@@ -117,7 +120,7 @@ public final class DecoderStudent implements Student, RecipePart {
   }
 
   private CheckpointFiles files(StudentSetup setup, TransformerDecoder shape, Tokenizer used) {
-    boolean trimmed = tokenizer != null && recipe.teacherLayers != null;
+    boolean trimmed = tokenizer != null && ofTeacher();
     Optional<CheckpointFiles> teachers =
         (tokenizer != null && !trimmed) || recipe.family.isPresent()
             ? Optional.empty()
@@ -135,11 +138,15 @@ public final class DecoderStudent implements Student, RecipePart {
             used.padId());
   }
 
+  /** Whether the weights are parts of the teacher's. */
+  private boolean ofTeacher() {
+    return recipe.teacherLayers != null || importance != null;
+  }
+
   private TransformerDecoder shape(StudentSetup setup, Tokenizer used) {
     Optional<TransformerDecoder> teacher = setup.teacherConfiguration(TransformerDecoder.class);
-    List<Integer> chosen = recipe.teacherLayers;
-    if (chosen != null) {
-      TransformerDecoder whole = fromTeacher(teacher.orElseThrow(() -> noTeacher(setup)), chosen);
+    if (ofTeacher()) {
+      TransformerDecoder whole = fromTeacher(teacher.orElseThrow(() -> noTeacher(setup)));
       return tokenizer == null
           ? whole
           : whole.toBuilder().vocabularySize(tokenizer.vocabularySize()).build();
@@ -183,28 +190,74 @@ public final class DecoderStudent implements Student, RecipePart {
     return (8 * hidden / 3 + 7) / 8 * 8;
   }
 
-  private TransformerDecoder fromTeacher(TransformerDecoder teacher, List<Integer> chosen) {
+  private TransformerDecoder fromTeacher(TransformerDecoder teacher) {
+    List<Integer> chosen = layers(teacher);
     List<Integer> sliding = new ArrayList<>();
     for (int i = 0; i < chosen.size(); i++) {
-      int layer = chosen.get(i);
+      if (teacher.slidingLayers().contains(chosen.get(i))) {
+        sliding.add(i);
+      }
+    }
+    int heads = recipe.heads.orElse(teacher.heads());
+    TransformerDecoder student =
+        teacher.toBuilder()
+            .layers(chosen.size())
+            .hiddenSize(recipe.hiddenSize.orElse(teacher.hiddenSize()))
+            .intermediateSize(recipe.intermediateSize.orElse(teacher.intermediateSize()))
+            .heads(heads)
+            .keyValueHeads(recipe.keyValueHeads.orElseGet(() -> keyValueHeads(teacher, heads)))
+            .slidingWindow(sliding.isEmpty() ? 0 : teacher.slidingWindow())
+            .slidingLayers(sliding)
+            .dropout(recipe.dropout)
+            .build();
+    TeacherParts.requireWithin(teacher, student);
+    return student;
+  }
+
+  /** As many as the teacher has, if that can be. */
+  private static int keyValueHeads(TransformerDecoder teacher, int heads) {
+    if (teacher.keyValueHeads() == teacher.heads()) {
+      return heads;
+    }
+    if (heads % teacher.keyValueHeads() == 0) {
+      return teacher.keyValueHeads();
+    }
+    throw new DistillationException(
+        "heads must be a multiple of the teacher's "
+            + teacher.keyValueHeads()
+            + " key and value heads but were "
+            + heads
+            + "; choose keyValueHeads, too, or another number of heads");
+  }
+
+  /** The teacher's layers: those that are named, those that turn their input most, or all. */
+  private List<Integer> layers(TransformerDecoder teacher) {
+    if (recipe.teacherLayers == null) {
+      ActivationImportance measured = requireNonNull(importance);
+      int count = recipe.layers.orElse(teacher.layers());
+      if (count > teacher.layers() || measured.layers().length() != teacher.layers()) {
+        throw new DistillationException(
+            "layers must be at most the "
+                + teacher.layers()
+                + " of the teacher, whose importance was measured, but were "
+                + count
+                + " (measured: "
+                + measured.layers().length()
+                + "); keep fewer, or measure this teacher");
+      }
+      return Ints.asList(TeacherParts.strongest(measured.layers(), count));
+    }
+    for (int layer : recipe.teacherLayers) {
       if (layer < 0 || layer >= teacher.layers()) {
         throw new DistillationException(
             "teacherLayers must be between 0 and "
                 + (teacher.layers() - 1)
                 + " but were "
-                + chosen
+                + recipe.teacherLayers
                 + "; count layers from 0");
       }
-      if (teacher.slidingLayers().contains(layer)) {
-        sliding.add(i);
-      }
     }
-    return teacher.toBuilder()
-        .layers(chosen.size())
-        .slidingWindow(sliding.isEmpty() ? 0 : teacher.slidingWindow())
-        .slidingLayers(sliding)
-        .dropout(recipe.dropout)
-        .build();
+    return recipe.teacherLayers;
   }
 
   private static ScriptedModel teacher(StudentSetup setup) {
@@ -213,40 +266,23 @@ public final class DecoderStudent implements Student, RecipePart {
 
   private static DistillationException noTeacher(StudentSetup setup) {
     return new DistillationException(
-        "teacherLayers must have a teacher that is a TransformerDecoder but the teacher is "
+        "teacherLayers and prunedBy must have a teacher that is a TransformerDecoder but the teacher"
+            + " is "
             + setup.teacher().getClass().getSimpleName()
             + "; start afresh with layers(...) for this teacher");
   }
 
   private Map<String, HostTensor> teacherWeights(
       StudentSetup setup, TransformerDecoder shape, Tokenizer used) {
-    List<Integer> chosen = requireNonNull(recipe.teacherLayers);
-    Map<String, HostTensor> source = teacher(setup).weights();
-    String prefix = "model.layers.";
-    Map<String, HostTensor> weights = new LinkedHashMap<>();
-    for (String name : shape.shapes().keySet()) {
-      String inTeacher = name;
-      if (name.startsWith(prefix)) {
-        int dot = name.indexOf('.', prefix.length());
-        int layer = Integer.parseInt(name.substring(prefix.length(), dot));
-        inTeacher = prefix + chosen.get(layer) + name.substring(dot);
-      }
-      HostTensor weight = requireNonNull(source.get(inTeacher), inTeacher);
-      boolean ofTokens = name.equals("model.embed_tokens.weight") || name.equals("lm_head.weight");
-      weights.put(
-          name, ofTokens && tokenizer != null ? rows(weight, idsInTeacher(setup, used)) : weight);
+    ScriptedModel model = teacher(setup);
+    if (importance != null && !importance.model().equals(model.fingerprint())) {
+      throw new DistillationException(
+          "importance must be measured on the teacher but was on another model, or before its"
+              + " weights changed; measure this teacher with ActivationImportance.measure(...)");
     }
-    return weights;
-  }
-
-  private static HostTensor rows(HostTensor all, int[] ids) {
-    float[] source = all.toFloatArray();
-    int width = Math.toIntExact(all.shape().get(1));
-    float[] rows = new float[Math.multiplyExact(ids.length, width)];
-    for (int i = 0; i < ids.length; i++) {
-      System.arraycopy(source, ids[i] * width, rows, i * width, width);
-    }
-    return HostTensor.of(rows, ids.length, width);
+    TransformerDecoder whole = (TransformerDecoder) model.configuration().orElseThrow();
+    return new TeacherParts(whole, shape, layers(whole), importance)
+        .weights(model.weights(), tokenizer == null ? null : idsInTeacher(setup, used));
   }
 
   /** Returns the id that each piece of a trimmed vocabulary has in the teacher's. */
@@ -268,13 +304,26 @@ public final class DecoderStudent implements Student, RecipePart {
 
   @Override
   public String toString() {
-    return recipe.teacherLayers == null
-        ? "decoder(layers="
-            + recipe.layers.orElse(DEFAULT_LAYERS)
-            + ", hiddenSize="
-            + recipe.hiddenSize.orElse(DEFAULT_HIDDEN_SIZE)
-            + ")"
-        : "decoder(teacherLayers=" + recipe.teacherLayers + ")";
+    if (!ofTeacher()) {
+      return "decoder(layers="
+          + recipe.layers.orElse(DEFAULT_LAYERS)
+          + ", hiddenSize="
+          + recipe.hiddenSize.orElse(DEFAULT_HIDDEN_SIZE)
+          + ")";
+    }
+    StringJoiner parts = new StringJoiner(", ", "decoder(", ")");
+    if (recipe.teacherLayers != null) {
+      parts.add("teacherLayers=" + recipe.teacherLayers);
+    }
+    if (importance != null) {
+      parts.add("pruned");
+    }
+    recipe.layers.ifPresent(value -> parts.add("layers=" + value));
+    recipe.hiddenSize.ifPresent(value -> parts.add("hiddenSize=" + value));
+    recipe.heads.ifPresent(value -> parts.add("heads=" + value));
+    recipe.keyValueHeads.ifPresent(value -> parts.add("keyValueHeads=" + value));
+    recipe.intermediateSize.ifPresent(value -> parts.add("intermediateSize=" + value));
+    return parts.toString();
   }
 
   /** Describes a decoder. */
@@ -292,6 +341,7 @@ public final class DecoderStudent implements Student, RecipePart {
     private OptionalInt endId = OptionalInt.empty();
     private @Nullable Tokenizer tokenizer;
     private int @Nullable [] teacherLayers;
+    private @Nullable ActivationImportance importance;
 
     Builder() {}
 
@@ -451,9 +501,9 @@ public final class DecoderStudent implements Student, RecipePart {
     /**
      * Sets how text becomes tokens.
      *
-     * @param tokenizer the tokenizer; default the teacher's. With {@link #teacherLayers} one that
-     *     {@link Tokenizer#trimmedTo} made of the teacher's: the student then has the embeddings of
-     *     those pieces alone
+     * @param tokenizer the tokenizer; default the teacher's. With {@link #teacherLayers} or {@link
+     *     #prunedBy} one that {@link Tokenizer#trimmedTo} made of the teacher's: the student then
+     *     has the embeddings of those pieces alone
      * @return this builder
      */
     @CanIgnoreReturnValue
@@ -479,6 +529,37 @@ public final class DecoderStudent implements Student, RecipePart {
     }
 
     /**
+     * Makes the student of the parts of the teacher that matter most on a calibration set. {@link
+     * #layers}, {@link #hiddenSize}, {@link #heads}, {@link #keyValueHeads} and {@link
+     * #intermediateSize} then say how much is kept, all of what is not said; heads keep their
+     * width. {@link #teacherLayers} may name the layers instead. Kept are
+     *
+     * <ul>
+     *   <li>the layers of the largest block influence, in their order,
+     *   <li>in each layer the most important neurons and heads; heads that share keys and values
+     *       stay together: first the groups with the strongest heads, then in each group as many of
+     *       its heads as {@code heads / keyValueHeads},
+     *   <li>the same most important channels of the hidden states throughout. The scales of the
+     *       norms, which divide by a mean over all channels, are multiplied by {@code sqrt((mean
+     *       square of the kept channels + epsilon) / (mean square of all + epsilon))}, so that kept
+     *       channels keep their size on the calibration set.
+     * </ul>
+     *
+     * <p>With nothing left out the student begins as the teacher. A pruned student needs training;
+     * of a GPT-2 {@code hiddenSize / heads} must stay the teacher's.
+     *
+     * @param importance what was measured on the teacher
+     * @return this builder
+     * @see <a href="https://arxiv.org/abs/2407.14679">Muralidharan et al., Compact Language Models
+     *     via Pruning and Knowledge Distillation (Minitron), 2024</a>
+     */
+    @CanIgnoreReturnValue
+    public Builder prunedBy(ActivationImportance importance) {
+      this.importance = requireNonNull(importance, "importance");
+      return this;
+    }
+
+    /**
      * Builds the student.
      *
      * @return the student
@@ -486,15 +567,21 @@ public final class DecoderStudent implements Student, RecipePart {
      */
     public Student build() {
       checkState(
+          teacherLayers == null || layers.isEmpty(),
+          "layers must be left out with teacherLayers, which names them");
+      checkState(
           teacherLayers == null
-              || (layers.isEmpty()
-                  && hiddenSize.isEmpty()
+              || importance != null
+              || (hiddenSize.isEmpty()
                   && heads.isEmpty()
                   && keyValueHeads.isEmpty()
-                  && intermediateSize.isEmpty()
-                  && maxLength.isEmpty()
-                  && rotaryBase.isEmpty()),
-          "layers, widths, maxLength and rotaryBase must be left out with teacherLayers, which takes"
+                  && intermediateSize.isEmpty()),
+          "widths must be left out with teacherLayers, which takes them from the teacher, unless"
+              + " prunedBy(...) says what can be left out");
+      checkState(
+          (teacherLayers == null && importance == null)
+              || (maxLength.isEmpty() && rotaryBase.isEmpty()),
+          "maxLength and rotaryBase must be left out with teacherLayers and prunedBy, which take"
               + " them from the teacher");
       return new DecoderStudent(
           new Settings(
@@ -510,8 +597,10 @@ public final class DecoderStudent implements Student, RecipePart {
               beginId,
               endId,
               tokenizer == null ? null : tokenizer.fingerprint(),
-              teacherLayers == null ? null : Ints.asList(teacherLayers)),
-          tokenizer);
+              teacherLayers == null ? null : Ints.asList(teacherLayers),
+              importance == null ? null : importance.fingerprint()),
+          tokenizer,
+          importance);
     }
 
     private static OptionalInt positive(String name, int value) {
