@@ -617,7 +617,10 @@ public final class Distiller {
 
     /**
      * Sets rows on which the student is tried after each epoch, or as {@link #evaluateEvery} says;
-     * it does not learn from them.
+     * it does not learn from them. Reported are {@code accuracy} and {@code crossEntropy} on the
+     * rows that have labels, of language models on the tokens that have labels and with {@code
+     * perplexity}; and {@code agreement} and {@code kl} with a teacher that gives logits, of a
+     * language model at the same tokens.
      *
      * @param validation the rows; default none
      * @return this builder

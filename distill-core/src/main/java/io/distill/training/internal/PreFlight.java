@@ -375,6 +375,15 @@ final class PreFlight {
               + " leave it out");
       return;
     }
+    if (validation.hasTokenLabels() != dataset.hasTokenLabels()) {
+      problems.add(
+          "validation set must have labels of "
+              + (dataset.hasTokenLabels() ? "tokens" : "rows")
+              + " as the data set has but has those of "
+              + (validation.hasTokenLabels() ? "tokens" : "rows")
+              + "; make both in the same way");
+      return;
+    }
     List<String> own = validation.classNames();
     List<String> students = classNames();
     boolean sameIndices =
@@ -394,7 +403,7 @@ final class PreFlight {
     if (rule == null || rule.metric().equals(EarlyStopping.TRAINING_LOSS)) {
       return;
     }
-    boolean tried = student.model().provides().contains(SignalKind.LOGITS) && studentLogitsAreRows;
+    boolean tried = ValidationSet.tries(recipe.validation(), student, studentLogitsAreRows);
     Set<String> reported = new LinkedHashSet<>(ValidationSet.metrics(recipe, tried));
     reported.add(EarlyStopping.TRAINING_LOSS);
     if (!reported.contains(rule.metric())) {

@@ -69,6 +69,24 @@ final class TeacherAnswers {
     return ofValidation;
   }
 
+  /** Returns the teacher's logits of tokens of a validation set, null if it gives none. */
+  @Nullable NDArray ofTokens(DistillationDataset validation, int[] rows, NDManager scratch) {
+    Teacher teacher = recipe.teacher();
+    if (!teacher.provides().contains(SignalKind.LOGITS)) {
+      return null;
+    }
+    try (NDManager elsewhere = NativeEngine.newManager(teacher.device())) {
+      BatchSource source = validation.inputs(teacher.tokenizer().orElse(null));
+      NDArray logits = timed(source.batch(elsewhere, rows), Set.of(SignalKind.LOGITS)).logits();
+      if (logits.getShape().dimension() != 3) {
+        return null;
+      }
+      NDArray here = logits.toDevice(scratch.getDevice(), true);
+      here.attach(scratch);
+      return here;
+    }
+  }
+
   /** Returns what the teacher says of some rows, on the run's device. */
   Signals of(int[] rows, NDManager step) {
     if (remembered != null) {

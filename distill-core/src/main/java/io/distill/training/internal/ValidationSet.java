@@ -1,9 +1,16 @@
 package io.distill.training.internal;
 
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import io.distill.data.BatchSource;
 import io.distill.data.DistillationDataset;
+import io.distill.data.LengthGroupedSampler;
+import io.distill.internal.NativeEngine;
 import io.distill.model.DeployableModel;
 import io.distill.model.RowSignals;
+import io.distill.model.TokenMeter;
 import io.distill.signal.SignalKind;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.Map;
@@ -17,6 +24,10 @@ final class ValidationSet {
   static final String CROSS_ENTROPY = "crossEntropy";
   static final String AGREEMENT = "agreement";
   static final String KL = "kl";
+  static final String PERPLEXITY = "perplexity";
+
+  /** Logits of tokens are large. */
+  private static final int TOKEN_ROWS = 8;
 
   private final DistillationDataset rows;
   private final PreFlight.Cleared cleared;
@@ -35,12 +46,17 @@ final class ValidationSet {
   static @Nullable ValidationSet of(
       Recipe recipe, PreFlight.Cleared cleared, TeacherAnswers answers) {
     DistillationDataset rows = recipe.validation();
-    return rows != null && tries(cleared) ? new ValidationSet(rows, cleared, answers) : null;
+    return rows != null && tries(rows, cleared.student(), cleared.studentLogitsAreRows())
+        ? new ValidationSet(rows, cleared, answers)
+        : null;
   }
 
-  private static boolean tries(PreFlight.Cleared cleared) {
-    return cleared.student().model().provides().contains(SignalKind.LOGITS)
-        && cleared.studentLogitsAreRows();
+  /** Tells whether a student can be tried: it says something of rows, or of tokens with labels. */
+  static boolean tries(
+      @Nullable DistillationDataset rows, DeployableModel student, boolean logitsAreRows) {
+    return rows != null
+        && student.model().provides().contains(SignalKind.LOGITS)
+        && (logitsAreRows || rows.hasTokenLabels());
   }
 
   /** Returns the names of the metrics that a run can hope for, before anything is computed. */
@@ -49,6 +65,11 @@ final class ValidationSet {
     DistillationDataset rows = recipe.validation();
     if (rows == null || !triesStudent) {
       return names;
+    }
+    if (rows.hasTokenLabels()) {
+      names.add(ACCURACY);
+      names.add(CROSS_ENTROPY);
+      names.add(PERPLEXITY);
     }
     for (int row = 0; row < rows.size(); row++) {
       if (rows.label(row) != DistillationDataset.NO_LABEL) {
@@ -66,6 +87,40 @@ final class ValidationSet {
 
   /** Tries the student. */
   Map<String, Double> metrics() {
+    return rows.hasTokenLabels() ? ofTokens() : ofRows();
+  }
+
+  private Map<String, Double> ofTokens() {
+    DeployableModel student = cleared.student();
+    BatchSource source = rows.inputs(student.tokenizer().orElse(null));
+    TokenMeter meter = new TokenMeter();
+    for (int[] batch : LengthGroupedSampler.of(source, TOKEN_ROWS, 0).inOrder()) {
+      try (NDManager scratch = NativeEngine.newManager(student.model().device())) {
+        NDArray logits =
+            student
+                .model()
+                .forward(source.batch(scratch, batch).inputs(), Set.of(SignalKind.LOGITS), false)
+                .logits();
+        int[][] labels = Arrays.stream(batch).mapToObj(source::tokenLabels).toArray(int[][]::new);
+        meter.add(logits, answers.ofTokens(rows, batch, scratch), labels);
+      }
+    }
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    if (meter.tokens() > 0) {
+      metrics.put(ACCURACY, meter.accuracy());
+      metrics.put(CROSS_ENTROPY, meter.crossEntropy());
+      metrics.put(PERPLEXITY, Math.exp(meter.crossEntropy()));
+    }
+    if (meter.compared()) {
+      metrics.put(AGREEMENT, meter.agreement());
+    }
+    if (meter.divergent()) {
+      metrics.put(KL, meter.kl());
+    }
+    return metrics;
+  }
+
+  private Map<String, Double> ofRows() {
     float[][] student = cleared.student().logits(rows);
     Map<String, Double> metrics = new LinkedHashMap<>();
     againstLabels(student, metrics);
