@@ -13,10 +13,12 @@ import io.distill.loss.RowTemperature;
 import io.distill.losses.Losses;
 import io.distill.losses.Projector;
 import io.distill.mapping.LayerMapping;
+import io.distill.model.DeployableModel;
 import io.distill.model.Tap;
 import io.distill.schedule.TemperatureSchedule;
 import io.distill.schedule.WeightSchedule;
 import io.distill.signal.Signals;
+import io.distill.student.DecoderStudent;
 import io.distill.student.Student;
 import io.distill.teacher.Teacher;
 import java.io.IOException;
@@ -47,6 +49,7 @@ class ReadmeTest {
   private static final List<Path> COMPILED =
       List.of(
           Path.of("src/test/java/io/distill/examples/ReadmeSnippets.java"),
+          Path.of("src/test/java/io/distill/examples/LanguageModelSnippets.java"),
           Path.of("src/main/java/io/distill/examples/email/PlainDjl.java"),
           Path.of("../distill-losses/src/test/java/io/distill/losses/docs/CustomLossGuide.java"));
 
@@ -64,6 +67,8 @@ class ReadmeTest {
               DistillationResult.class,
               Signals.class,
               Student.class,
+              DecoderStudent.Builder.class,
+              DeployableModel.class,
               Teacher.class,
               Projector.class,
               Tap.class,
@@ -84,8 +89,10 @@ class ReadmeTest {
   private static List<Path> guides() throws IOException {
     List<Path> pages = new ArrayList<>();
     pages.add(ROOT.resolve("distill-losses/README.md"));
-    try (Stream<Path> files = Files.list(ROOT.resolve("distill-losses/docs"))) {
-      files.filter(file -> file.toString().endsWith(".md")).sorted().forEach(pages::add);
+    for (String folder : List.of("distill-core/docs", "distill-losses/docs")) {
+      try (Stream<Path> files = Files.list(ROOT.resolve(folder))) {
+        files.filter(file -> file.toString().endsWith(".md")).sorted().forEach(pages::add);
+      }
     }
     return pages;
   }
