@@ -1,32 +1,41 @@
 package io.distill.trace;
 
-import static java.util.Objects.requireNonNull;
-
 import com.google.common.base.Throwables;
-import com.google.common.collect.Lists;
+import com.google.common.util.concurrent.Uninterruptibles;
 import io.distill.exception.DistillationException;
 import java.io.Closeable;
-import java.util.ArrayList;
+import java.time.Duration;
 import java.util.List;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 
-/** Asks the teacher what is not known yet, and writes each answer when it arrives. */
+/**
+ * Asks the teacher what is not known yet, and writes each answer when it arrives. Workers go on
+ * with later batches while an earlier one takes its time; how far is for whoever submits them.
+ */
 final class Questioning implements Closeable {
+
+  private static final long POLL_MILLIS = 50;
 
   private final AnswerSource source;
   private final AnswerLog answers;
   private final Retries retries;
-  private final int batchSize;
+  private final BooleanSupplier stopped;
   private final ExecutorService threads;
   private final AtomicLong asked = new AtomicLong();
   private final AtomicLong retried = new AtomicLong();
+  private volatile boolean over;
+
+  /** Batches that were submitted and are not done, calls among them that are under way. */
+  private int open;
+
+  private int underWay;
+  private long since;
   private long nanos;
+  private @Nullable Throwable failure;
 
   /** One answer that is wanted. */
   record Item(Prompt prompt, int index, long seed) {
@@ -37,11 +46,15 @@ final class Questioning implements Closeable {
   }
 
   Questioning(
-      AnswerSource source, AnswerLog answers, Retries retries, int concurrency, int batchSize) {
+      AnswerSource source,
+      AnswerLog answers,
+      Retries retries,
+      int concurrency,
+      BooleanSupplier stopped) {
     this.source = source;
     this.answers = answers;
     this.retries = retries;
-    this.batchSize = batchSize;
+    this.stopped = stopped;
     this.threads =
         Executors.newFixedThreadPool(
             concurrency,
@@ -60,52 +73,60 @@ final class Questioning implements Closeable {
     return retried.get();
   }
 
-  double seconds() {
-    return nanos / 1e9;
+  /** Returns how long at least one call was under way. */
+  synchronized double seconds() {
+    return (nanos + (underWay > 0 ? System.nanoTime() - since : 0)) / 1e9;
+  }
+
+  /** Returns whether nothing more is asked: someone wishes the end, or the source failed. */
+  boolean ending() {
+    return over || stopped.getAsBoolean();
+  }
+
+  /** Begins to ask for those of some answers that are not there. */
+  void submit(List<Item> batch) {
+    List<Item> missing = missing(batch);
+    if (missing.isEmpty()) {
+      return;
+    }
+    synchronized (this) {
+      open++;
+    }
+    threads.execute(() -> call(missing));
+  }
+
+  private List<Item> missing(List<Item> batch) {
+    return batch.stream().filter(item -> !answers.has(item.prompt(), item.index())).toList();
   }
 
   /**
-   * Asks for those of some answers that are not there; when this returns normally all are, unless
-   * it was told to end.
+   * Waits for an answer.
+   *
+   * @return whether it is there and the run is to go on; if not, no call is under way any more
+   * @throws DistillationException if the source failed; calls under way were waited for
    */
-  void ask(List<Item> items, BooleanSupplier end) {
-    List<Item> open =
-        items.stream().filter(item -> !answers.has(item.prompt(), item.index())).toList();
-    long start = System.nanoTime();
-    AtomicBoolean over = new AtomicBoolean(end.getAsBoolean());
-    List<Future<?>> calls = new ArrayList<>();
-    for (List<Item> batch : Lists.partition(open, batchSize)) {
-      calls.add(threads.submit(() -> askBatch(batch, over)));
-    }
-    RuntimeException failure = null;
+  boolean await(Item item) {
     boolean interrupted = false;
-    for (Future<?> call : calls) {
-      boolean waiting = true;
-      while (waiting) {
-        try {
-          call.get();
-          waiting = false;
-        } catch (InterruptedException e) {
-          // calls that are under way are paid for: they are waited for
-          interrupted = true;
-          over.set(true);
-        } catch (ExecutionException e) {
-          waiting = false;
-          over.set(true);
-          failure = failure == null ? failed(requireNonNull(e.getCause())) : failure;
+    try {
+      synchronized (this) {
+        while (open > 0 && (ending() || !answers.has(item.prompt(), item.index()))) {
+          try {
+            wait(POLL_MILLIS);
+          } catch (InterruptedException e) {
+            // calls that are under way are paid for: they are waited for
+            interrupted = true;
+            over = true;
+          }
+        }
+        if (failure != null) {
+          throw failed(failure);
         }
       }
-      if (end.getAsBoolean()) {
-        over.set(true);
+      return !ending() && answers.has(item.prompt(), item.index());
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
       }
-    }
-    answers.syncNowAndThen();
-    nanos += System.nanoTime() - start;
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
-    if (failure != null) {
-      throw failure;
     }
   }
 
@@ -121,26 +142,54 @@ final class Questioning implements Closeable {
         cause);
   }
 
-  private void askBatch(List<Item> batch, AtomicBoolean over) {
-    List<Item> open = batch;
+  private void call(List<Item> batch) {
+    begin();
+    Throwable thrown = null;
+    try {
+      askBatch(batch);
+      answers.syncNowAndThen();
+    } catch (Exception | Error e) {
+      thrown = e;
+    }
+    end(thrown);
+  }
+
+  private synchronized void begin() {
+    if (underWay++ == 0) {
+      since = System.nanoTime();
+    }
+  }
+
+  private synchronized void end(@Nullable Throwable thrown) {
+    if (--underWay == 0) {
+      nanos += System.nanoTime() - since;
+    }
+    open--;
+    if (thrown != null) {
+      over = true;
+      failure = failure == null ? thrown : failure;
+    }
+    notifyAll();
+  }
+
+  private synchronized void arrived() {
+    notifyAll();
+  }
+
+  private void askBatch(List<Item> batch) throws Exception {
+    List<Item> asking = batch;
     int retry = 0;
-    while (!over.get() && !open.isEmpty()) {
-      List<Item> asking = open;
+    while (!ending() && !asking.isEmpty()) {
+      List<Item> now = asking;
       AtomicLong arrived = new AtomicLong();
       try {
         source.answers(
-            asking.stream().map(Item::question).toList(),
+            now.stream().map(Item::question).toList(),
             (position, answer) -> {
-              Item item = asking.get(position);
-              if (answers.has(item.prompt(), item.index())) {
-                throw new IllegalStateException(
-                    "question " + position + " must be answered once but was answered twice");
-              }
+              receive(now, position, answer);
               arrived.incrementAndGet();
-              answers.append(item.prompt(), item.question(), answer);
-              asked.incrementAndGet();
             });
-        requireAll(asking);
+        requireAll(now);
         return;
       } catch (TemporaryFailureException e) {
         // an attempt that brought something starts the count anew
@@ -155,43 +204,47 @@ final class Questioning implements Closeable {
               e);
         }
         retried.incrementAndGet();
-        sleep(retries.before(retry, e).toMillis(), over);
-      } catch (DistillationException e) {
-        throw e;
-      } catch (Exception e) {
-        throw failed(e);
+        sleep(retries.before(retry, e));
       }
-      open = asking.stream().filter(item -> !answers.has(item.prompt(), item.index())).toList();
+      asking = missing(now);
     }
   }
 
-  private void requireAll(List<Item> asked) {
-    for (Item item : asked) {
-      if (!answers.has(item.prompt(), item.index())) {
-        throw new DistillationException(
-            "teacher must answer every question but gave none to answer "
-                + item.index()
-                + " of prompt '"
-                + item.prompt().id()
-                + "'; hand each answer to the receiver");
-      }
+  private void receive(List<Item> asking, int position, Answer answer) {
+    Item item = asking.get(position);
+    if (answers.has(item.prompt(), item.index())) {
+      throw new IllegalStateException(
+          "question " + position + " must be answered once but was answered twice");
+    }
+    answers.append(item.prompt(), item.question(), answer);
+    asked.incrementAndGet();
+    arrived();
+  }
+
+  private void requireAll(List<Item> batch) {
+    for (Item item : missing(batch)) {
+      throw new DistillationException(
+          "teacher must answer every question but gave none to answer "
+              + item.index()
+              + " of prompt '"
+              + item.prompt().id()
+              + "'; hand each answer to the receiver");
     }
   }
 
-  private static void sleep(long millis, AtomicBoolean over) {
-    long until = System.nanoTime() + millis * 1_000_000;
-    try {
-      while (!over.get() && System.nanoTime() < until) {
-        Thread.sleep(Math.min(100, Math.max(1, (until - System.nanoTime()) / 1_000_000)));
-      }
-    } catch (InterruptedException e) {
-      over.set(true);
-      Thread.currentThread().interrupt();
+  private void sleep(Duration wait) throws InterruptedException {
+    long until = System.nanoTime() + wait.toNanos();
+    for (long left = wait.toMillis(); left >= 0 && !ending(); ) {
+      Thread.sleep(Math.min(POLL_MILLIS, left));
+      left = (until - System.nanoTime()) / 1_000_000 - 1;
     }
   }
 
+  /** Asks nothing more, and waits for calls that are under way: they are paid for. */
   @Override
   public void close() {
-    threads.shutdownNow();
+    over = true;
+    threads.shutdown();
+    Uninterruptibles.awaitTerminationUninterruptibly(threads);
   }
 }

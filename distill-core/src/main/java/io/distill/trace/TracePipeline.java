@@ -4,7 +4,6 @@ import static com.google.common.base.Preconditions.checkArgument;
 import static com.google.common.base.Preconditions.checkState;
 import static java.util.Objects.requireNonNull;
 
-import com.google.common.hash.Hashing;
 import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import com.google.gson.GsonBuilder;
 import com.google.gson.JsonArray;
@@ -12,19 +11,25 @@ import com.google.gson.JsonObject;
 import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
 import io.distill.internal.LibraryVersion;
+import io.distill.internal.ProcessEnd;
 import io.distill.internal.StrictJson;
 import io.distill.internal.WriterLock;
+import io.distill.provenance.Terms;
 import io.distill.provenance.TermsDecision;
 import io.distill.provenance.TermsPolicy;
+import io.distill.provenance.internal.PartCodec;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -73,8 +78,8 @@ public final class TracePipeline {
   private static final String RECIPE_FILE = "recipe.json";
   private static final int RECIPE_LIMIT = 1 << 24;
 
-  /** A seed has 53 bits, which every reader of JSON can hold. */
-  private static final int SPARE_BITS = 11;
+  /** How many batches a worker may be ahead of the answer that is judged. */
+  private static final int LOOK_AHEAD = 4;
 
   private final Prompts prompts;
   private final AnswerSource teacher;
@@ -124,7 +129,9 @@ public final class TracePipeline {
 
   /**
    * Runs to the end, or until the thread is interrupted: then it ends after the answers that are
-   * under way, keeps all of them, and leaves the thread interrupted.
+   * under way, keeps all of them, and leaves the thread interrupted. So does the end of the process
+   * (Ctrl-C), which waits a minute at most for answers and report; this method then does not
+   * return.
    *
    * @return the counts and the files
    * @throws DistillationException if terms forbid it, the directory holds another pipeline or a
@@ -135,10 +142,26 @@ public final class TracePipeline {
     return run(() -> false);
   }
 
+  @SuppressWarnings("try") // the end of the process only has to be watched
   TraceResult run(BooleanSupplier stopped) {
     TermsDecision decision =
         TermsDecision.decide(
             teacher.id(), teacher.terms(), policy, Optional.ofNullable(allowReason));
+    AtomicBoolean processEnds = new AtomicBoolean();
+    CountDownLatch ended = new CountDownLatch(1);
+    Thread caller = Thread.currentThread();
+    BooleanSupplier ending =
+        () -> processEnds.get() || stopped.getAsBoolean() || caller.isInterrupted();
+    try (ProcessEnd.Registration watched =
+        ProcessEnd.before(() -> processEnds.set(true), ended)) {
+      return locked(decision, ending);
+    } finally {
+      ended.countDown();
+      ProcessEnd.restIfEnding();
+    }
+  }
+
+  private TraceResult locked(TermsDecision decision, BooleanSupplier ending) {
     WriterLock.Subject subject =
         new WriterLock.Subject(
             "trace directory " + directory,
@@ -159,8 +182,8 @@ public final class TracePipeline {
                   directory.resolve(VERDICTS_FILE),
                   directory.resolve(TRACES_FILE));
           Questioning questioning =
-              new Questioning(teacher, answers, retries, concurrency, batchSize)) {
-        TraceReport report = work(answers, judge, questioning, stopped);
+              new Questioning(teacher, answers, retries, concurrency, ending)) {
+        TraceReport report = work(answers, judge, questioning);
         writeProvenance(report, decision);
         if (report.complete()) {
           answers.closeInOrder(prompts);
@@ -171,33 +194,56 @@ public final class TracePipeline {
     }
   }
 
-  private TraceReport work(
-      AnswerLog answers, Judge judge, Questioning questioning, BooleanSupplier stopped) {
+  private TraceReport work(AnswerLog answers, Judge judge, Questioning questioning) {
     try (UniquePrompts unique = UniquePrompts.open(prompts, 0)) {
-      List<Questioning.Item> window = new ArrayList<>();
-      boolean recorded = true;
-      boolean ended = false;
-      while (!ended && unique.hasNext()) {
-        Prompt prompt = unique.next();
-        for (int i = 0; i < samples; i++) {
-          recorded = recorded && judge.replay(prompt, i);
-          if (recorded) {
-            answers.passed(prompt, i);
-          } else {
-            window.add(new Questioning.Item(prompt, i, questionSeed(prompt, i)));
-          }
-        }
-        if (window.size() >= batchSize * concurrency || !unique.hasNext()) {
-          ended = !judgeAll(window, answers, judge, questioning, stopped);
-          window.clear();
-        }
-      }
+      boolean complete = judgeAll(new Agenda(unique, samples, seed, batchSize), answers, judge, questioning);
       answers.sync();
       judge.finish();
       unique.drain();
       requireUnchanged(unique);
       return judge.report(
-          unique, questioning.asked(), questioning.retried(), questioning.seconds(), !ended);
+          unique, questioning.asked(), questioning.retried(), questioning.seconds(), complete);
+    }
+  }
+
+  /**
+   * Judges answers in their order, while questions that come later are asked: one slow answer does
+   * not keep the teacher idle, and what waits to be judged is bounded.
+   *
+   * @return whether all were judged
+   */
+  private boolean judgeAll(
+      Agenda agenda, AnswerLog answers, Judge judge, Questioning questioning) {
+    long most = (long) LOOK_AHEAD * concurrency * batchSize;
+    Deque<Questioning.Item> ahead = new ArrayDeque<>();
+    boolean recorded = true;
+    boolean more = true;
+    while (true) {
+      while (more && ahead.size() < most && !questioning.ending()) {
+        List<Questioning.Item> batch = agenda.next();
+        more = !batch.isEmpty();
+        List<Questioning.Item> open = new ArrayList<>();
+        for (Questioning.Item item : batch) {
+          recorded = recorded && judge.replay(item.prompt(), item.index());
+          if (recorded) {
+            answers.passed(item.prompt(), item.index());
+          } else {
+            open.add(item);
+          }
+        }
+        questioning.submit(open);
+        ahead.addAll(open);
+      }
+      Questioning.Item next = ahead.poll();
+      if (next == null) {
+        return !more;
+      }
+      if (!questioning.await(next)) {
+        return false;
+      }
+      answers.passed(next.prompt(), next.index());
+      judge.judge(
+          next.prompt(), next.index(), next.seed(), answers.read(next.prompt(), next.index()));
     }
   }
 
@@ -212,38 +258,6 @@ public final class TracePipeline {
           "prompts must stay the same while they are asked but have changed; what was answered is"
               + " stored: run again");
     }
-  }
-
-  /** Returns whether all of a window was asked and judged. */
-  private boolean judgeAll(
-      List<Questioning.Item> window,
-      AnswerLog answers,
-      Judge judge,
-      Questioning questioning,
-      BooleanSupplier stopped) {
-    BooleanSupplier end = () -> stopped.getAsBoolean() || Thread.currentThread().isInterrupted();
-    questioning.ask(window, end);
-    for (Questioning.Item item : window) {
-      if (!answers.has(item.prompt(), item.index())) {
-        return false;
-      }
-      answers.passed(item.prompt(), item.index());
-      judge.judge(
-          item.prompt(), item.index(), item.seed(), answers.read(item.prompt(), item.index()));
-    }
-    return true;
-  }
-
-  /** A stream of its own for each answer, so that none depends on what else is asked. */
-  private long questionSeed(Prompt prompt, int index) {
-    return Hashing.sha256()
-            .newHasher()
-            .putLong(seed)
-            .putInt(index)
-            .putString(prompt.id(), StandardCharsets.UTF_8)
-            .hash()
-            .asLong()
-        >>> SPARE_BITS;
   }
 
   /** Compares with what the directory holds, and throws verdicts away that are of other filters. */
@@ -360,8 +374,8 @@ public final class TracePipeline {
     JsonObject json =
         StrictJson.object(
             StrictJson.text(recipe, "recipe of traces", RECIPE_LIMIT), "recipe", RECIPE_LIMIT);
-    JsonObject terms = new JsonObject();
-    terms.addProperty("name", decision.terms().name());
+    JsonObject terms =
+        PartCodec.ofPlainRecords().encode(decision.terms(), Terms.class).getAsJsonObject();
     terms.addProperty("verdict", decision.verdict().name());
     decision.reason().ifPresent(reason -> terms.addProperty("reason", reason));
     json.add("terms", terms);
@@ -415,20 +429,26 @@ public final class TracePipeline {
 
     /**
      * Adds a filter; an answer is kept if all filters keep it, in the order in which they were
-     * added. Where the directory has verdicts of other filters, they and the traces are replaced:
+     * added. Drops are counted by the names of filters, so two of one name are refused: give them
+     * names with {@link TraceFilter#named}. Where the directory has verdicts of other filters, they and the traces are replaced:
      * the stored answers are judged anew.
      *
      * @param filter the filter
      * @return this builder
-     * @throws IllegalArgumentException if one of that name was added before
+     * @throws IllegalArgumentException if one of that name was added before, or the name is {@value
+     *     Judge#EMPTY_FILTER}, under which empty answers are counted
      */
     @CanIgnoreReturnValue
     public Builder keep(TraceFilter filter) {
+      checkArgument(
+          !filter.name().equals(Judge.EMPTY_FILTER),
+          "filter must not be called '%s', under which empty answers are counted; call named(...)",
+          Judge.EMPTY_FILTER);
       Set<String> names = new HashSet<>();
       filters.forEach(each -> names.add(each.name()));
       checkArgument(
           !names.contains(filter.name()),
-          "filters must have different names but two are called '%s'; call named(...)",
+          "filters must have different names but two are called '%s'; call named(...) on one",
           filter.name());
       filters.add(filter);
       return this;
@@ -486,7 +506,8 @@ public final class TracePipeline {
     }
 
     /**
-     * Sets how many calls to the teacher are under way at once.
+     * Sets how many calls to the teacher are under way at once. They go on with later questions
+     * while an earlier one takes its time; up to four batches for each wait to be judged.
      *
      * @param concurrency the number; at least 1; default 1, which is right for a model in this
      *     process
