@@ -3,6 +3,7 @@ package io.distill.generation;
 import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
+import com.google.common.base.Suppliers;
 import com.google.common.collect.Iterables;
 import com.google.common.primitives.ImmutableIntArray;
 import io.distill.data.Tokenizer;
@@ -55,7 +56,9 @@ public final class TextGenerator {
     this.tokenizer = deployable.tokenizer().map(each -> each.withMaxLength(UNCUT)).orElse(null);
     this.files = CheckpointFiles.of(deployable).orElse(null);
     this.endIds = files == null ? ImmutableIntArray.of() : files.endIds();
-    this.fingerprint = deployable::fingerprint;
+    // a digest of all weights takes its time; only those of a model in training change
+    this.fingerprint =
+        model.trainable() ? deployable::fingerprint : Suppliers.memoize(deployable::fingerprint);
   }
 
   /**
@@ -296,7 +299,8 @@ public final class TextGenerator {
   }
 
   /**
-   * Returns a digest of the model with its present weights and tokenizer.
+   * Returns a digest of the model with its present weights and tokenizer. It is taken once, unless
+   * the model is one that can be trained.
    *
    * @return a SHA-256 digest in hexadecimal
    */

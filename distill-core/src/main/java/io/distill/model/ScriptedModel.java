@@ -349,6 +349,15 @@ public final class ScriptedModel implements SignalModel {
     }
   }
 
+  /**
+   * Returns whether the weights may change.
+   *
+   * @return whether the model was opened to be trained
+   */
+  public boolean trainable() {
+    return trainable;
+  }
+
   @Override
   public String fingerprint() {
     String architecture = configuration.toJson().toString();

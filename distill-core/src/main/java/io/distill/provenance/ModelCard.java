@@ -152,6 +152,7 @@ final class ModelCard {
     row("rows", number(data.rows()));
     row("licence", data.licence().orElse("not said"));
     row("SHA-256", data.fingerprint());
+    data.tracesDigest().ifPresent(digest -> row("SHA-256 of the teacher's answers", digest));
   }
 
   private void row(String name, String value) {
@@ -276,7 +277,8 @@ final class ModelCard {
     List<String> calls = new ArrayList<>();
     calls.add("Provenance provenance = Provenance.read(Path.of(\"this-directory\"));");
     calls.add("DistillationResult result = Distiller.from(provenance)");
-    if (!provenance.terms().isEmpty()) {
+    boolean asked = provenance.data().tracesDigest().isEmpty();
+    if (asked && !provenance.terms().isEmpty()) {
       calls.add("    .teacher(teacher)");
     }
     calls.add("    .fit(dataset);");
@@ -285,9 +287,11 @@ final class ModelCard {
     line("```");
     line("");
     line(
-        "With the teacher `"
-            + provenance.teacher().fingerprint().map(ModelCard::code).orElse("of the same name")
-            + "` and the data `"
+        (asked
+                ? "With the teacher `"
+                    + provenance.teacher().fingerprint().map(ModelCard::code).orElse("of the same name")
+                    + "` and the data `"
+                : "The teacher's answers are the data: with the data `")
             + code(provenance.data().fingerprint())
             + "` on the same versions, device and number of threads this gives the same weights,"
             + " bit for bit: a student with the fingerprint `"

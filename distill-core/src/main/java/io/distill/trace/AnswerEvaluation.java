@@ -16,7 +16,8 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How many prompts a model answers right, by exact match of the extracted answer.
+ * How many prompts a model answers right, by exact match of the extracted answer, counted in
+ * memory; {@link EvaluationPipeline} keeps the answers and goes on where it was ended.
  *
  * @param overall all prompts
  * @param groups the prompts of each group; empty unless prompts were grouped
@@ -102,7 +103,7 @@ public record AnswerEvaluation(
           : Z / (count + Z * Z) * Math.sqrt(right * wrong / count + Z * Z / 4);
     }
 
-    private Score plus(boolean more) {
+    Score plus(boolean more) {
       return new Score(right + (more ? 1 : 0), count + 1);
     }
 
@@ -168,12 +169,7 @@ public record AnswerEvaluation(
         String reference =
             prompt
                 .reference()
-                .orElseThrow(
-                    () ->
-                        new DistillationException(
-                            "prompts must have a reference to be marked but '"
-                                + prompt.id()
-                                + "' has none; add an \"answer\""));
+                .orElseThrow(() -> noReference(prompt));
         boolean right = extractor.matches(answers.get(i).text(), reference);
         overall = overall.plus(right);
         String group = grouping.apply(prompt);
@@ -189,6 +185,13 @@ public record AnswerEvaluation(
         groups,
         counted && !all.isEmpty() ? (double) tokens / all.size() : Double.NaN,
         counted && nanos > 0 ? tokens / (nanos / 1e9) : Double.NaN);
+  }
+
+  static DistillationException noReference(Prompt prompt) {
+    return new DistillationException(
+        "prompts must have a reference to be marked but '"
+            + prompt.id()
+            + "' has none; add an \"answer\"");
   }
 
   private static List<Answer> ask(AnswerSource source, List<Prompt> batch) {

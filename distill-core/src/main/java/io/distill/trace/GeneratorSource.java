@@ -99,6 +99,12 @@ final class GeneratorSource implements AnswerSource {
     if (!options.stopStrings().isEmpty()) {
       sampling.put("stopStrings", options.stopStrings().toString());
     }
+    if (!options.endIds().isEmpty()) {
+      sampling.put("endIds", options.endIds().toString());
+    }
+    if (options.ignoreEnd()) {
+      sampling.put("ignoreEnd", "true");
+    }
     return sampling;
   }
 }

@@ -435,8 +435,8 @@ public final class TracePipeline {
      *
      * @param filter the filter
      * @return this builder
-     * @throws IllegalArgumentException if one of that name was added before, or the name is {@value
-     *     Judge#EMPTY_FILTER}, under which empty answers are counted
+     * @throws IllegalArgumentException if one of that name was added before, or the name is {@code
+     *     answer}, under which empty answers are counted
      */
     @CanIgnoreReturnValue
     public Builder keep(TraceFilter filter) {

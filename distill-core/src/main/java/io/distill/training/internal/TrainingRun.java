@@ -392,8 +392,9 @@ final class TrainingRun implements AutoCloseable {
   }
 
   private void writeTo(Path directory) throws IOException {
-    // where a student started from is not where it stands
-    student().withProvenance(null).save(directory.resolve(STUDENT));
+    // where a student started from is not where it stands; and in the form of another library its
+    // weights might be rounded
+    student().withProvenance(null).withWriter(null).save(directory.resolve(STUDENT));
     SafeTensors.write(directory.resolve(OPTIMIZER_FILE), host(optimizer.state()), Map.of());
     Map<String, NDArray> ofLoss = new LinkedHashMap<>(lossParameters.all());
     ofLoss.putAll(lossParameters.buffers());
