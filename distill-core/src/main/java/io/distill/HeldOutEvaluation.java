@@ -69,8 +69,7 @@ record HeldOutEvaluation(
   /** Evaluates a model; answers of other models of that name are deleted when it is done. */
   EvaluationResult model(String name, DeployableModel model) {
     TextGenerator generator = TextGenerator.of(model);
-    Optional<Function<List<ChatMessage>, String>> written =
-        template(model);
+    Optional<Function<List<ChatMessage>, String>> written = template(model);
     AnswerSource source =
         written.isPresent()
             ? AnswerSource.of(generator, options, written.get())
@@ -85,8 +84,7 @@ record HeldOutEvaluation(
     return result;
   }
 
-  private Optional<Function<List<ChatMessage>, String>> template(
-      DeployableModel model) {
+  private Optional<Function<List<ChatMessage>, String>> template(DeployableModel model) {
     if (template != null) {
       return Optional.of(messages -> template.render(messages, true));
     }

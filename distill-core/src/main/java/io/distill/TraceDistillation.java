@@ -47,8 +47,7 @@ public final class TraceDistillation implements AutoCloseable {
    * @return false if the thread was interrupted before; the same sentence goes on there
    */
   public boolean complete() {
-    return student != null
-        && evaluations.values().stream().allMatch(EvaluationResult::complete);
+    return student != null && evaluations.values().stream().allMatch(EvaluationResult::complete);
   }
 
   /**

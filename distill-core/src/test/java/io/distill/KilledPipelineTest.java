@@ -114,10 +114,7 @@ class KilledPipelineTest {
       throws Exception {
     Path whole = temporary.resolve("whole");
     assertThat(
-            PipelineProcess.traces(whole, temporary.resolve("log"), 0, 0)
-                .run()
-                .report()
-                .complete())
+            PipelineProcess.traces(whole, temporary.resolve("log"), 0, 0).run().report().complete())
         .isTrue();
     int all = lines(whole.resolve(TracePipeline.ANSWERS_FILE)).size();
     Path directory = temporary.resolve("killed");
@@ -154,8 +151,7 @@ class KilledPipelineTest {
 
   /** What Ctrl-C and a container's end do. */
   @Test
-  void processThatIsAskedToEnd_keepsAnswersUnderWay_andTellsThatItIsNotComplete()
-      throws Exception {
+  void processThatIsAskedToEnd_keepsAnswersUnderWay_andTellsThatItIsNotComplete() throws Exception {
     Path directory = temporary.resolve("ended");
     Path answers = directory.resolve(TracePipeline.ANSWERS_FILE);
     Process process = start("traces", directory, 50, 0);
@@ -167,8 +163,7 @@ class KilledPipelineTest {
     // nothing that was asked is lost
     assertThat(stored).containsExactlyInAnyOrderElementsOf(lines(log()));
     JsonObject report =
-        JsonParser.parseString(
-                Files.readString(directory.resolve(TracePipeline.PROVENANCE_FILE)))
+        JsonParser.parseString(Files.readString(directory.resolve(TracePipeline.PROVENANCE_FILE)))
             .getAsJsonObject()
             .getAsJsonObject("report");
     assertThat(report.get("complete").getAsBoolean()).isFalse();
@@ -220,8 +215,7 @@ class KilledPipelineTest {
   }
 
   private static Path evaluated(Path directory) {
-    List<Path> found =
-        names(directory.resolve(TraceDistiller.EVALUATION_DIRECTORY), "teacher-.*");
+    List<Path> found = names(directory.resolve(TraceDistiller.EVALUATION_DIRECTORY), "teacher-.*");
     return found.isEmpty() ? directory.resolve("none") : found.get(0).resolve("answers.jsonl");
   }
 

@@ -45,8 +45,7 @@ public record DataOrigin(
    * @param rows the number of rows
    * @param licence the licence of the data
    */
-  public DataOrigin(
-      Optional<String> name, String fingerprint, int rows, Optional<String> licence) {
+  public DataOrigin(Optional<String> name, String fingerprint, int rows, Optional<String> licence) {
     this(name, fingerprint, rows, licence, Optional.empty());
   }
 }

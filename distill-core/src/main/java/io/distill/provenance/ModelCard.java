@@ -289,7 +289,11 @@ final class ModelCard {
     line(
         (asked
                 ? "With the teacher `"
-                    + provenance.teacher().fingerprint().map(ModelCard::code).orElse("of the same name")
+                    + provenance
+                        .teacher()
+                        .fingerprint()
+                        .map(ModelCard::code)
+                        .orElse("of the same name")
                     + "` and the data `"
                 : "The teacher's answers are the data: with the data `")
             + code(provenance.data().fingerprint())

@@ -166,10 +166,7 @@ public record AnswerEvaluation(
       nanos += System.nanoTime() - start;
       for (int i = 0; i < batch.size(); i++) {
         Prompt prompt = batch.get(i);
-        String reference =
-            prompt
-                .reference()
-                .orElseThrow(() -> noReference(prompt));
+        String reference = prompt.reference().orElseThrow(() -> noReference(prompt));
         boolean right = extractor.matches(answers.get(i).text(), reference);
         overall = overall.plus(right);
         String group = grouping.apply(prompt);

@@ -8,7 +8,6 @@ import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import io.distill.exception.DistillationException;
 import io.distill.internal.AtomicFiles;
 import io.distill.provenance.TermsPolicy;
-import io.distill.trace.AnswerEvaluation.Score;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;

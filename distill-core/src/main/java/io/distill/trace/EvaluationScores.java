@@ -91,8 +91,7 @@ final class EvaluationScores {
       groups.put(group, groups.getOrDefault(group, new Score(0, 0)).plus(first));
     }
     int c = correct;
-    passAtK.forEach(
-        each -> each.add(EvaluationResult.PassAtK.estimate(samples, c, each.k)));
+    passAtK.forEach(each -> each.add(EvaluationResult.PassAtK.estimate(samples, c, each.k)));
     String elected = elected(votes);
     majority = majority.plus(right.equals(elected));
     return line(prompt, reference, extracted, correct, elected);

@@ -152,8 +152,7 @@ public final class TracePipeline {
     Thread caller = Thread.currentThread();
     BooleanSupplier ending =
         () -> processEnds.get() || stopped.getAsBoolean() || caller.isInterrupted();
-    try (ProcessEnd.Registration watched =
-        ProcessEnd.before(() -> processEnds.set(true), ended)) {
+    try (ProcessEnd.Registration watched = ProcessEnd.before(() -> processEnds.set(true), ended)) {
       return locked(decision, ending);
     } finally {
       ended.countDown();
@@ -196,7 +195,8 @@ public final class TracePipeline {
 
   private TraceReport work(AnswerLog answers, Judge judge, Questioning questioning) {
     try (UniquePrompts unique = UniquePrompts.open(prompts, 0)) {
-      boolean complete = judgeAll(new Agenda(unique, samples, seed, batchSize), answers, judge, questioning);
+      boolean complete =
+          judgeAll(new Agenda(unique, samples, seed, batchSize), answers, judge, questioning);
       answers.sync();
       judge.finish();
       unique.drain();
@@ -212,8 +212,7 @@ public final class TracePipeline {
    *
    * @return whether all were judged
    */
-  private boolean judgeAll(
-      Agenda agenda, AnswerLog answers, Judge judge, Questioning questioning) {
+  private boolean judgeAll(Agenda agenda, AnswerLog answers, Judge judge, Questioning questioning) {
     long most = (long) LOOK_AHEAD * concurrency * batchSize;
     Deque<Questioning.Item> ahead = new ArrayDeque<>();
     boolean recorded = true;
@@ -430,8 +429,8 @@ public final class TracePipeline {
     /**
      * Adds a filter; an answer is kept if all filters keep it, in the order in which they were
      * added. Drops are counted by the names of filters, so two of one name are refused: give them
-     * names with {@link TraceFilter#named}. Where the directory has verdicts of other filters, they and the traces are replaced:
-     * the stored answers are judged anew.
+     * names with {@link TraceFilter#named}. Where the directory has verdicts of other filters, they
+     * and the traces are replaced: the stored answers are judged anew.
      *
      * @param filter the filter
      * @return this builder

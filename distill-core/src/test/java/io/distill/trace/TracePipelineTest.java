@@ -153,7 +153,7 @@ class TracePipelineTest {
             TracePipeline.ANSWERS_FILE, TracePipeline.VERDICTS_FILE, TracePipeline.TRACES_FILE)) {
       byte[] bytes = Files.readAllBytes(directory.resolve(name));
       byte[] answers = Files.readAllBytes(directory.resolve(TracePipeline.ANSWERS_FILE));
-      for (int length = 0; length < bytes.length; length += 1 + length % 13) {
+      for (int length = 0; length < bytes.length; length += 1 + length % 29) {
         byte[] kept = Arrays.copyOf(bytes, length);
         Files.write(directory.resolve(name), kept);
         Calculator teacher = new Calculator();
@@ -200,6 +200,50 @@ class TracePipelineTest {
       assertThat(Files.readString(four.file().resolveSibling(name)))
           .isEqualTo(Files.readString(one.file().resolveSibling(name)));
     }
+  }
+
+  /** The first call waits for as many later answers as workers may be ahead. */
+  @Test
+  void slowCall_keepsNobodyElseWaiting_andWhatIsAheadIsBounded() throws Exception {
+    int most = 4 * 2;
+    Calculator inner = new Calculator();
+    CountDownLatch ahead = new CountDownLatch(most - 1);
+    CountDownLatch slow = new CountDownLatch(1);
+    AnswerSource source =
+        batch -> {
+          if (batch.get(0).promptId().equals("p0") && batch.get(0).index() == 0) {
+            slow.await();
+          }
+          List<Answer> answers = inner.answers(batch);
+          ahead.countDown();
+          return answers;
+        };
+    TraceRun run = pipeline(source.named("calculator")).concurrency(2).batchSize(1).build().start();
+    ahead.await();
+    assertThat(inner.asked).hasSize(most - 1).doesNotContain("p0/0");
+    slow.countDown();
+    assertThat(run.await().report().complete()).isTrue();
+    TraceResult plain = pipeline(new Calculator()).directory(temporary.resolve("plain")).run();
+    for (String name :
+        List.of(
+            TracePipeline.ANSWERS_FILE, TracePipeline.VERDICTS_FILE, TracePipeline.TRACES_FILE)) {
+      assertThat(Files.readString(temporary.resolve("traces").resolve(name)))
+          .isEqualTo(Files.readString(plain.file().resolveSibling(name)));
+    }
+  }
+
+  @Test
+  void provenance_hasAllOfTheTerms() throws IOException {
+    JsonObject terms =
+        JsonParser.parseString(Files.readString(pipeline(new Calculator()).run().provenance()))
+            .getAsJsonObject()
+            .getAsJsonObject("terms");
+    Terms mit = Terms.spdx("MIT");
+    assertThat(terms.get("id").getAsString()).isEqualTo("MIT");
+    assertThat(terms.get("clause").getAsString()).isEqualTo(mit.clause());
+    assertThat(terms.get("url").getAsString()).isEqualTo(mit.url().orElseThrow());
+    assertThat(terms.get("trainingOthers").getAsString()).isEqualTo(mit.trainingOthers().name());
+    assertThat(terms.get("verdict").getAsString()).isEqualTo("ALLOW");
   }
 
   @Test
@@ -381,6 +425,9 @@ class TracePipelineTest {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> pipeline(new Calculator()).keep(TraceFilter.finished()))
         .withMessageContaining("two are called 'finished'");
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> pipeline(new Calculator()).keep(TraceFilter.finished().named("answer")))
+        .withMessageContaining("filter must not be called 'answer'");
     assertThatIllegalArgumentException()
         .isThrownBy(() -> TracePipeline.builder().samples(0))
         .withMessage("samples must be at least 1 but was 0");

@@ -1,8 +1,11 @@
 package io.distill.examples.arithmetic;
 
+import static io.distill.losses.Losses.sequenceLevel;
 import static java.util.Objects.requireNonNull;
 
 import io.distill.DistillationResult;
+import io.distill.TraceDistillation;
+import io.distill.TraceDistiller;
 import io.distill.conversation.Conversation;
 import io.distill.conversation.ConversationDataset;
 import io.distill.conversation.Conversations;
@@ -12,6 +15,7 @@ import io.distill.exception.DistillationException;
 import io.distill.generation.GenerationOptions;
 import io.distill.generation.TextGenerator;
 import io.distill.huggingface.CheckpointFiles;
+import io.distill.listener.ConsoleProgress;
 import io.distill.model.DeployableModel;
 import io.distill.model.TransformerDecoder;
 import io.distill.provenance.Terms;
@@ -34,7 +38,6 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -205,7 +208,7 @@ public final class ArithmeticExample implements Callable<Integer> {
                   .maxNewTokens(Vocabulary.MAX_TOKENS)
                   .batchSize(BATCH_SIZE)
                   .build(),
-              Optional.of(extractor));
+              extractor);
       List<Conversation> kept = Conversations.jsonLines(traces.file()).read();
       Student student = decoder(plan.layers(), plan.teacherWidth() / 2, tokenizer, end);
       try (DistillationResult result =
@@ -296,8 +299,8 @@ public final class ArithmeticExample implements Callable<Integer> {
       DeployableModel model,
       Prompts questions,
       GenerationOptions options,
-      Optional<AnswerExtractor> extractor) {
-    TracePipeline.Builder pipeline =
+      AnswerExtractor extractor) {
+    TraceResult result =
         TracePipeline.builder()
             .prompts(questions)
             .teacher(
@@ -307,9 +310,10 @@ public final class ArithmeticExample implements Callable<Integer> {
             .seed(seed)
             .batchSize(4 * BATCH_SIZE)
             .directory(output.resolve("traces"))
-            .keep(TraceFilter.finished());
-    extractor.ifPresent(each -> pipeline.keep(TraceFilter.exactAnswer(each)));
-    TraceResult result = pipeline.keep(TraceFilter.nearDuplicates().perPrompt()).run();
+            .keep(TraceFilter.finished())
+            .keep(TraceFilter.exactAnswer(extractor))
+            .keep(TraceFilter.nearDuplicates().perPrompt())
+            .run();
     out.printf("%nTraces%n%s", result.report());
     return result;
   }
@@ -346,73 +350,49 @@ public final class ArithmeticExample implements Callable<Integer> {
     return List.copyOf(bare);
   }
 
-  /** The same pipeline with a checkpoint and prompts of the user's own. */
+  /** The same with a checkpoint and prompts of the user's own, in one sentence. */
   private void own(Path directory, Prompts questions) {
-    School school = new School(out, seed);
-    try (DeployableModel model = DeployableModel.load(directory)) {
+    try (DeployableModel model = DeployableModel.load(directory);
+        ConsoleProgress progress = ConsoleProgress.to(out)) {
       TextGenerator generator = TextGenerator.of(model);
-      boolean answered;
-      try (Stream<Prompt> all = questions.open()) {
-        answered = all.allMatch(prompt -> prompt.reference().isPresent());
-      }
+      int end =
+          generator.endIds().isEmpty()
+              ? model.tokenizer().orElseThrow().padId()
+              : generator.endIds().get(0);
+      GenerationOptions greedy =
+          GenerationOptions.builder().maxNewTokens(maxNewTokens).batchSize(BATCH_SIZE).build();
       AnswerExtractor extractor = AnswerExtractor.after(MARK).or(AnswerExtractor.lastNumber());
-      GenerationOptions.Builder options =
-          generator
-              .recommendedOptions()
-              .temperature(0.8)
-              .topP(0.95)
-              .maxNewTokens(maxNewTokens)
-              .batchSize(BATCH_SIZE);
-      // some models were trained on texts that nothing but the next beginning ends
-      CheckpointFiles.of(model)
-          .map(CheckpointFiles::beginId)
-          .orElse(OptionalInt.empty())
-          .ifPresent(options::endId);
-      TraceResult traces =
-          ask(
-              model,
-              questions,
-              options.build(),
-              answered ? Optional.of(extractor) : Optional.empty());
-      TransformerDecoder shape = (TransformerDecoder) model.model().configuration().orElseThrow();
-      Tokenizer tokenizer = model.tokenizer().orElseThrow();
-      int end = generator.endIds().isEmpty() ? tokenizer.padId() : generator.endIds().get(0);
-      Student student =
-          Student.decoder()
-              .tokenizer(tokenizer)
-              .family(CheckpointFiles.of(model).map(CheckpointFiles::modelType).orElse("llama"))
-              .maxLength(shape.maxPositions())
-              .layers(Math.max(1, (shape.layers() + 1) / 2))
-              .heads(shape.heads())
-              .hiddenSize(Math.max(shape.heads() * 2, shape.hiddenSize() / 2))
-              .endId(end)
-              .build();
-      try (DistillationResult result =
-          school.teach(
-              "Student",
-              student,
-              texts(tokenizer, end, Conversations.jsonLines(traces.file()).read()),
-              steps == null ? 200 : steps,
-              STUDENT_RATE)) {
-        result.student().save(output.resolve("student"));
-        Prompt first;
-        try (Stream<Prompt> all = questions.open()) {
-          first = all.findFirst().orElseThrow();
-        }
-        GenerationOptions greedy =
-            GenerationOptions.builder().maxNewTokens(Math.min(60, maxNewTokens)).build();
-        String prompt = first.text().orElse("");
-        out.printf("%nAfter \"%s\"%n", prompt);
-        out.printf("teacher: %s%n", generator.generate(prompt, greedy).text());
-        out.printf(
-            "student: %s%n", TextGenerator.of(result.student()).generate(prompt, greedy).text());
-        if (answered) {
-          Exam exam = new Exam(out, List.of(), extractor);
-          out.printf(
-              "%nOn the prompts themselves: teacher %s, student %s%n",
-              exam.score(model, questions, maxNewTokens).overall(),
-              exam.score(result.student(), questions, maxNewTokens).overall());
-        }
+      School school = new School(out, seed);
+      TraceDistiller.Builder pipeline =
+          TraceDistiller.builder()
+              .prompts(questions)
+              .teacher(
+                  AnswerSource.of(generator, sampling(model, generator))
+                      .named(String.valueOf(directory.toAbsolutePath().getFileName())))
+              .samples(Plan.SAMPLES)
+              .traces(asking -> asking.seed(seed).batchSize(4 * BATCH_SIZE))
+              .keep(TraceFilter.finished())
+              .student(smaller(model, end))
+              .loss(sequenceLevel())
+              .dataset(data -> data.endId(end))
+              .training(
+                  recipe -> {
+                    recipe.steps(steps == null ? 200 : steps).listener(progress);
+                    school.prepare(recipe, STUDENT_RATE);
+                  })
+              .directory(output);
+      if (answered(questions)) {
+        pipeline
+            .keep(TraceFilter.exactAnswer(extractor))
+            // there are no others: the figure says how well the prompts themselves were learnt
+            .evaluate(questions, extractor, greedy)
+            .allowOverlap()
+            .compareWith("teacher", AnswerSource.of(generator, greedy));
+      }
+      try (TraceDistillation result =
+          pipeline.keep(TraceFilter.nearDuplicates().perPrompt()).fit()) {
+        out.printf("%n%s", result.report());
+        compare(generator, result.student(), questions);
         out.printf(
             Locale.ROOT,
             "%n%d parameters instead of %d; saved in %s%n",
@@ -421,5 +401,56 @@ public final class ArithmeticExample implements Callable<Integer> {
             output.resolve("student"));
       }
     }
+  }
+
+  private static boolean answered(Prompts questions) {
+    try (Stream<Prompt> all = questions.open()) {
+      return all.allMatch(prompt -> prompt.reference().isPresent());
+    }
+  }
+
+  private GenerationOptions sampling(DeployableModel model, TextGenerator generator) {
+    GenerationOptions.Builder options =
+        generator
+            .recommendedOptions()
+            .temperature(0.8)
+            .topP(0.95)
+            .maxNewTokens(maxNewTokens)
+            .batchSize(BATCH_SIZE);
+    // some models were trained on texts that nothing but the next beginning ends
+    CheckpointFiles.of(model)
+        .map(CheckpointFiles::beginId)
+        .orElse(OptionalInt.empty())
+        .ifPresent(options::endId);
+    return options.build();
+  }
+
+  /** Half the layers of half the width. */
+  private static Student smaller(DeployableModel model, int end) {
+    TransformerDecoder shape = (TransformerDecoder) model.model().configuration().orElseThrow();
+    return Student.decoder()
+        .tokenizer(model.tokenizer().orElseThrow())
+        .family(CheckpointFiles.of(model).map(CheckpointFiles::modelType).orElse("llama"))
+        .maxLength(shape.maxPositions())
+        .layers(Math.max(1, (shape.layers() + 1) / 2))
+        .heads(shape.heads())
+        .hiddenSize(Math.max(shape.heads() * 2, shape.hiddenSize() / 2))
+        .endId(end)
+        .build();
+  }
+
+  private void compare(TextGenerator teacher, DeployableModel student, Prompts questions) {
+    String prompt;
+    try (Stream<Prompt> all = questions.open()) {
+      prompt = all.findFirst().flatMap(Prompt::text).orElse("");
+    }
+    if (prompt.isEmpty()) {
+      return;
+    }
+    GenerationOptions options =
+        GenerationOptions.builder().maxNewTokens(Math.min(60, maxNewTokens)).build();
+    out.printf("%nAfter \"%s\"%n", prompt);
+    out.printf("teacher: %s%n", teacher.generate(prompt, options).text());
+    out.printf("student: %s%n", TextGenerator.of(student).generate(prompt, options).text());
   }
 }

@@ -35,23 +35,30 @@ final class School {
     int epochs = Math.max(1, Math.round((float) steps / stepsPerEpoch));
     out.printf("%n%s: %s, %d passes%n", name, texts.report(), epochs);
     try (ConsoleProgress progress = ConsoleProgress.to(out)) {
-      return Distiller.builder()
-          .teacher(Teacher.none())
-          .student(student)
-          .loss(tokenLevel(hardLabels()))
-          .optimizer(
-              Optimizer.adamW()
-                  .withLearningRate(learningRate)
-                  .withBetas(0.9, 0.98)
-                  .withWeightDecay(0.01))
-          .learningRateSchedule(warmUpAndCosine())
-          .gradientClipping(1)
-          .batchSize(BATCH_SIZE)
-          .epochs(epochs)
-          .seed(seed)
-          .listener(progress)
-          .fit(texts);
+      Distiller.Builder recipe =
+          Distiller.builder()
+              .teacher(Teacher.none())
+              .student(student)
+              .loss(tokenLevel(hardLabels()))
+              .epochs(epochs)
+              .listener(progress);
+      prepare(recipe, learningRate);
+      return recipe.fit(texts);
     }
+  }
+
+  /** Sets how everyone is trained. */
+  void prepare(Distiller.Builder recipe, double learningRate) {
+    recipe
+        .optimizer(
+            Optimizer.adamW()
+                .withLearningRate(learningRate)
+                .withBetas(0.9, 0.98)
+                .withWeightDecay(0.01))
+        .learningRateSchedule(warmUpAndCosine())
+        .gradientClipping(1)
+        .batchSize(BATCH_SIZE)
+        .seed(seed);
   }
 
   private static LearningRateSchedule warmUpAndCosine() {
