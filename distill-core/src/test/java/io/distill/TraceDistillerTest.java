@@ -18,6 +18,7 @@ import io.distill.trace.EvaluationResult;
 import io.distill.trace.EvaluationResult.PassAtK;
 import io.distill.trace.Prompts;
 import io.distill.trace.TraceFilter;
+import io.distill.training.Every;
 import io.distill.training.Optimizer;
 import io.distill.training.TrainingListener;
 import java.io.IOException;
@@ -80,6 +81,7 @@ class TraceDistillerTest {
                             steps.incrementAndGet();
                           }
                         }))
+        .checkpointEvery(Every.minutes(10))
         .evaluate(PipelineProcess.prompts(true), AnswerExtractor.whole(), PipelineProcess.greedy())
         .directory(directory());
   }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import io.distill.data.Tokenizer;
@@ -277,6 +278,24 @@ class TextGeneratorTest {
       }
     } finally {
       pool.shutdownNow();
+    }
+  }
+
+  /** A digest of all weights is dear; only in training do they change. */
+  @Test
+  void fingerprint_isTakenOnce_unlessTheModelCanBeTrained() throws Exception {
+    Path directory =
+        Path.of(Checkpoint.class.getResource("golden/llama/config.json").toURI()).getParent();
+    assertThat(generator.fingerprint())
+        .isEqualTo(model.fingerprint())
+        .isSameAs(generator.fingerprint());
+    try (DeployableModel trained = DeployableModel.load(directory, Device.cpu(), true)) {
+      TextGenerator writer = TextGenerator.of(trained);
+      String before = writer.fingerprint();
+      NDArray weight = trained.model().parameters().values().iterator().next();
+      weight.setRequiresGradient(false);
+      weight.muli(2);
+      assertThat(writer.fingerprint()).isNotEqualTo(before).isEqualTo(trained.fingerprint());
     }
   }
 

@@ -25,6 +25,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -219,7 +220,7 @@ class TracePipelineTest {
           return answers;
         };
     TraceRun run = pipeline(source.named("calculator")).concurrency(2).batchSize(1).build().start();
-    ahead.await();
+    assertThat(ahead.await(60, TimeUnit.SECONDS)).isTrue();
     assertThat(inner.asked).hasSize(most - 1).doesNotContain("p0/0");
     slow.countDown();
     assertThat(run.await().report().complete()).isTrue();
