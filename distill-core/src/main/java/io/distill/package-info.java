@@ -1,4 +1,7 @@
-/** The sentence a user writes: {@code Distiller} and its result. */
+/**
+ * The sentence a user writes: {@code Distiller} and its result; for teachers that only answer,
+ * {@code TraceDistiller}.
+ */
 @NullMarked
 @CheckReturnValue
 package io.distill;

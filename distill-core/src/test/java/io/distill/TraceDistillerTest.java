@@ -9,8 +9,10 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import io.distill.exception.DistillationException;
 import io.distill.generation.GenerationOptions;
+import io.distill.generation.TextGenerator;
 import io.distill.model.DeployableModel;
 import io.distill.provenance.Provenance;
+import io.distill.provenance.Terms;
 import io.distill.student.Student;
 import io.distill.trace.AnswerExtractor;
 import io.distill.trace.AnswerSource;
@@ -273,6 +275,23 @@ class TraceDistillerTest {
       assertThat(student.passAtK()).extracting(PassAtK::k).containsExactly(1, 2, 4, 5);
       assertThat(student.passAtK()).extracting(PassAtK::value).isSorted();
       assertThat(student.majorityVote().orElseThrow().count()).isEqualTo((int) HELD_OUT);
+    }
+  }
+
+  @Test
+  void studentThatTeaches_handsOnWhatItsTeacherForbids() {
+    Terms forbidden = Terms.agreement("house rules", Terms.Permission.NO, "do not");
+    AnswerSource teacher = PipelineProcess.teacher(log(), 0).declaring(forbidden);
+    assertThatThrownBy(() -> pipeline(1, teacher).fit())
+        .isInstanceOf(DistillationException.class)
+        .hasMessageContaining("house rules");
+    try (TraceDistillation result = pipeline(1, teacher).allowTerms("we asked and may").fit()) {
+      assertThat(result.provenance().terms().get(0).reason()).contains("we asked and may");
+      AnswerSource student =
+          AnswerSource.of(TextGenerator.of(result.student()), PipelineProcess.greedy());
+      assertThat(student.terms()).isEqualTo(forbidden);
+      assertThat(student.named("free").declaring(Terms.spdx("MIT")).terms()).isEqualTo(forbidden);
+      assertThat(student.declaring(Terms.spdx("MIT")).terms()).isEqualTo(forbidden);
     }
   }
 

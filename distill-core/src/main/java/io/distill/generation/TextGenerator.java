@@ -15,6 +15,7 @@ import io.distill.model.DecodingSession;
 import io.distill.model.DeployableModel;
 import io.distill.model.ScriptedModel;
 import io.distill.model.TransformerDecoder;
+import io.distill.provenance.Provenance;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -49,6 +50,7 @@ public final class TextGenerator {
   private final @Nullable CheckpointFiles files;
   private final ImmutableIntArray endIds;
   private final Supplier<String> fingerprint;
+  private final @Nullable Provenance provenance;
 
   private TextGenerator(DeployableModel deployable, ScriptedModel model, TransformerDecoder shape) {
     this.model = model;
@@ -56,6 +58,7 @@ public final class TextGenerator {
     this.tokenizer = deployable.tokenizer().map(each -> each.withMaxLength(UNCUT)).orElse(null);
     this.files = CheckpointFiles.of(deployable).orElse(null);
     this.endIds = files == null ? ImmutableIntArray.of() : files.endIds();
+    this.provenance = deployable.provenance().orElse(null);
     // a digest of all weights takes its time; only those of a model in training change
     this.fingerprint =
         model.trainable() ? deployable::fingerprint : Suppliers.memoize(deployable::fingerprint);
@@ -306,6 +309,15 @@ public final class TextGenerator {
    */
   public String fingerprint() {
     return fingerprint.get();
+  }
+
+  /**
+   * Returns where the model comes from.
+   *
+   * @return its provenance; empty if it was not trained by a run of this library
+   */
+  public Optional<Provenance> provenance() {
+    return Optional.ofNullable(provenance);
   }
 
   /**

@@ -117,7 +117,8 @@ public interface AnswerSource {
   }
 
   /**
-   * Lets a language model in this process answer prompts of text.
+   * Lets a language model in this process answer prompts of text. If it was taught by a run of this
+   * library, it answers under the terms of its teachers.
    *
    * @param generator the model
    * @param options how it writes; their seed is not looked at: each question has its own
@@ -164,7 +165,8 @@ public interface AnswerSource {
   }
 
   /**
-   * Returns this source under terms.
+   * Returns this source under terms. Of a model in this process that was taught by others, what
+   * they forbid stays forbidden.
    *
    * @param terms the terms under which it answers
    * @return the same answers

@@ -17,6 +17,10 @@ record DescribedSource(AnswerSource source, String id, Terms terms, Map<String, 
   DescribedSource {
     checkArgument(!requireNonNull(id, "id").isBlank(), "id must not be blank");
     requireNonNull(terms, "terms");
+    if (source instanceof GeneratorSource) {
+      // what its own teachers forbid, no declaration allows
+      terms = terms.orInherited(source.terms());
+    }
     sampling = Collections.unmodifiableMap(new TreeMap<>(sampling));
   }
 

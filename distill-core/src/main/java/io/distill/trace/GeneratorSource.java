@@ -9,6 +9,8 @@ import io.distill.generation.Generation;
 import io.distill.generation.GenerationOptions;
 import io.distill.generation.TextGenerator;
 import io.distill.huggingface.ChatMessage;
+import io.distill.provenance.Terms;
+import io.distill.provenance.TermsDecision;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -85,6 +87,16 @@ final class GeneratorSource implements AnswerSource {
   @Override
   public Optional<String> fingerprint() {
     return Optional.of(generator.fingerprint());
+  }
+
+  /** A model that was taught is as free as its own teachers, and never freer. */
+  @Override
+  public Terms terms() {
+    return generator.provenance().stream()
+        .flatMap(origin -> origin.terms().stream())
+        .map(TermsDecision::terms)
+        .reduce(Terms::stricter)
+        .orElseGet(Terms::undeclared);
   }
 
   @Override
