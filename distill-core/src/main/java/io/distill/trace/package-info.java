@@ -6,9 +6,9 @@
  * {@link io.distill.trace.Prompts}, {@link io.distill.trace.AnswerSource}, {@link
  * io.distill.trace.TraceFilter} and {@link io.distill.trace.AnswerExtractor}. {@link
  * io.distill.trace.TracePipeline} joins them, keeps everything in one directory and goes on where
- * it was ended. {@link io.distill.trace.EvaluationPipeline} does the same with prompts whose answers
- * are known, and counts right ones; {@link io.distill.trace.AnswerEvaluation} does so in memory.
- * {@code io.distill.TraceDistiller} joins all of it with fine-tuning.
+ * it was ended. {@link io.distill.trace.EvaluationPipeline} does the same with prompts whose
+ * answers are known, and counts right ones; {@link io.distill.trace.AnswerEvaluation} does so in
+ * memory. {@code io.distill.TraceDistiller} joins all of it with fine-tuning.
  *
  * @see <a href="https://arxiv.org/abs/2501.12948">DeepSeek-AI, DeepSeek-R1, 2025</a>
  */
