@@ -5,6 +5,7 @@ import static io.distill.losses.Losses.generalizedJsd;
 import static io.distill.losses.Losses.hardLabels;
 import static io.distill.losses.Losses.hint;
 import static io.distill.losses.Losses.reverseKl;
+import static io.distill.losses.Losses.sequenceLevel;
 import static io.distill.losses.Losses.softTargets;
 import static io.distill.losses.Losses.tokenLevel;
 
@@ -15,9 +16,10 @@ import io.distill.DistillationResult;
 import io.distill.DistillationResults;
 import io.distill.DistillationRun;
 import io.distill.Distiller;
+import io.distill.TraceDistillation;
+import io.distill.TraceDistiller;
 import io.distill.MutualLearning;
 import io.distill.TeacherAssistants;
-import io.distill.conversation.Conversation;
 import io.distill.conversation.ConversationDataset;
 import io.distill.conversation.Conversations;
 import io.distill.data.TextDataset;
@@ -46,8 +48,6 @@ import io.distill.trace.AnswerExtractor;
 import io.distill.trace.AnswerSource;
 import io.distill.trace.Prompts;
 import io.distill.trace.TraceFilter;
-import io.distill.trace.TracePipeline;
-import io.distill.trace.TraceResult;
 import io.distill.training.EarlyStopping;
 import io.distill.training.Every;
 import java.nio.file.Path;
@@ -234,9 +234,10 @@ final class ReadmeSnippets {
     }
   }
 
-  static void blackBox(DeployableModel teacher, GenerationOptions options) {
-    TraceResult traces =
-        TracePipeline.builder()
+  static void blackBox(
+      DeployableModel teacher, GenerationOptions options, AnswerExtractor extractor) {
+    try (TraceDistillation result =
+        TraceDistiller.builder()
             .prompts(Prompts.jsonLines(Path.of("problems.jsonl")))
             .teacher(
                 AnswerSource.of(TextGenerator.of(teacher), options)
@@ -244,12 +245,16 @@ final class ReadmeSnippets {
             .samples(4)
             .keep(TraceFilter.finished())
             .keep(TraceFilter.reasoning("think"))
-            .keep(TraceFilter.exactAnswer(AnswerExtractor.boxed().or(AnswerExtractor.lastNumber())))
+            .keep(TraceFilter.exactAnswer(extractor))
             .keep(TraceFilter.nearDuplicates())
-            .directory(Path.of("traces"))
-            .run();
-    System.out.println(traces.report());
-    List<Conversation> lessons = Conversations.jsonLines(traces.file()).read();
-    System.out.println(lessons.size() + " lessons");
+            .student(Student.load(Path.of("Qwen2.5-0.5B")))
+            .loss(sequenceLevel())
+            .dataset(data -> data.maxLength(1024).packed(true))
+            .training(recipe -> recipe.epochs(2).batchSize(16).gradientClipping(1))
+            .evaluate(Prompts.jsonLines(Path.of("held-out.jsonl")), extractor, options)
+            .directory(Path.of("reasoner"))
+            .fit()) {
+      System.out.println(result.report());
+    }
   }
 }
