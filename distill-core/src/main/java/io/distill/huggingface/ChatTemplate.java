@@ -4,99 +4,55 @@ import static java.util.Objects.requireNonNull;
 
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
-import com.hubspot.jinjava.Jinjava;
-import com.hubspot.jinjava.JinjavaConfig;
-import com.hubspot.jinjava.LegacyOverrides;
-import com.hubspot.jinjava.interpret.Context;
-import com.hubspot.jinjava.interpret.JinjavaInterpreter;
-import com.hubspot.jinjava.interpret.RenderResult;
-import com.hubspot.jinjava.lib.fn.ELFunctionDefinition;
 import io.distill.exception.DistillationException;
+import io.distill.huggingface.internal.Template;
+import io.distill.huggingface.internal.TemplateException;
 import java.time.Clock;
-import java.time.LocalDateTime;
 import java.time.ZoneId;
-import java.time.format.DateTimeFormatter;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The chat template of a model: Jinja source that writes messages as the text the model was trained
  * on. Immutable and thread-safe.
  *
- * <p>Templates see {@code messages}, {@code add_generation_prompt}, the special tokens ({@code
- * bos_token}, {@code eos_token} and so on), {@code raise_exception} and {@code strftime_now}, with
- * blocks and lines trimmed as the transformers library does it. They are rendered by Jinjava, which
- * gives them no access to Java. Jinja that Jinjava would render otherwise is refused when the
- * template is made: loops with a condition ({@code for x in xs if ...}), and {@code tojson}.
+ * <p>Templates see {@code messages}, {@code add_generation_prompt}, {@code tools} and {@code
+ * documents} (None unless given), the special tokens ({@code bos_token}, {@code eos_token} and so
+ * on), {@code raise_exception} and {@code strftime_now}. They are rendered as the transformers
+ * library does it: with blocks and lines trimmed, values written as Python writes them, {@code
+ * tojson} as {@code json.dumps} without ASCII escapes, members of messages that are null left out,
+ * and {@code reasoning_content} also under its older names. A template that transformers refuses,
+ * such as one that looks into what is undefined, is refused.
+ *
+ * <p>Templates reach nothing but these values, and can be as hostile as they like: the text, the
+ * depth and the number of steps are limited. What messages say is never taken as a template.
+ *
+ * <p><b>Limits.</b> Integers have 64 bits. Not known are recursive loops, {@code include}, {@code
+ * import}, {@code extends} and {@code block}, the filters that make HTML or wrap lines, and numbers
+ * with widths in formats; a template with one of them is refused.
  *
  * @see <a href="https://huggingface.co/docs/transformers/chat_templating">Chat templates</a>
  */
 public final class ChatTemplate {
 
   private static final int LONGEST_SOURCE = 1 << 20;
-  private static final long LONGEST_TEXT = 1L << 26;
-  private static final int DEPTH = 32;
-  private static final String CLOCK = "distill_clock";
-  private static final String REFUSAL = "distill_refusal";
 
-  /** Marks what the assistant says for training; it writes nothing itself. */
-  private static final Pattern GENERATION =
-      Pattern.compile("\\{%(-?)\\s*(end)?generation\\s*(-?)%}");
+  /** The names of what a model thought before it answered; the first is today's. */
+  private static final List<String> REASONING =
+      List.of("reasoning_content", "thinking", "reasoning");
 
-  private static final Pattern UNLIKE =
-      Pattern.compile("\\{%-?\\s*for\\s[^%]*?\\sin\\s[^%]*?\\sif\\s|\\|\\s*tojson\\b");
-
-  /** Jinja's lstrip_blocks: spaces between the beginning of a line and a tag. */
-  private static final Pattern INDENTED_TAG = Pattern.compile("(?m)^[ \\t]+(?=\\{[%#](?![-+]))");
-
-  /** Jinja's trim_blocks: the line end after a tag. */
-  private static final Pattern TAG_AND_LINE_END = Pattern.compile("((?<![-+])[%#]\\})\\r?\\n");
-
-  private static final Jinjava ENGINE = engine();
-
-  private final String source;
+  private final Template template;
   private final Map<String, String> specialTokens;
   private final Clock clock;
 
-  private ChatTemplate(String source, Map<String, String> specialTokens, Clock clock) {
-    this.source = source;
+  private ChatTemplate(Template template, Map<String, String> specialTokens, Clock clock) {
+    this.template = template;
     this.specialTokens = Map.copyOf(specialTokens);
     this.clock = clock;
-  }
-
-  private static Jinjava engine() {
-    Jinjava engine =
-        new Jinjava(
-            JinjavaConfig.newBuilder()
-                // what users say is no template
-                .withNestedInterpretationEnabled(false)
-                .withMaxOutputSize(LONGEST_TEXT)
-                .withMaxRenderDepth(DEPTH)
-                .withLegacyOverrides(
-                    LegacyOverrides.newBuilder()
-                        .withIterateOverMapKeys(true)
-                        .withUsePyishObjectMapper(true)
-                        .withAllowAdjacentTextNodes(true)
-                        .withUseTrimmingForNotesAndExpressions(true)
-                        .build())
-                .build());
-    engine
-        .getGlobalContext()
-        .registerFunction(
-            new ELFunctionDefinition(
-                "", "raise_exception", ChatTemplate.class, "raise", String.class));
-    engine
-        .getGlobalContext()
-        .registerFunction(
-            new ELFunctionDefinition("", "strftime_now", ChatTemplate.class, "now", String.class));
-    return engine;
   }
 
   /**
@@ -105,8 +61,7 @@ public final class ChatTemplate {
    * @param source the Jinja source
    * @param specialTokens the texts of special tokens by name, such as {@code bos_token}
    * @return the template
-   * @throws DistillationException if the source is longer than a million characters, or uses what
-   *     would be rendered otherwise than by Jinja
+   * @throws DistillationException if the source is longer than a million characters, or malformed
    */
   public static ChatTemplate of(String source, Map<String, String> specialTokens) {
     if (requireNonNull(source, "source").length() > LONGEST_SOURCE) {
@@ -117,26 +72,12 @@ public final class ChatTemplate {
               + source.length()
               + "; check the file");
     }
-    Matcher unlike = UNLIKE.matcher(source);
-    if (unlike.find()) {
-      throw new DistillationException(
-          "chat template must do without loops with a condition and without tojson, which are not"
-              + " rendered as transformers does it yet, but has '"
-              + unlike.group().strip()
-              + "'; give ConversationDataset a template of your own");
+    try {
+      return new ChatTemplate(
+          Template.parse(source), specialTokens, Clock.system(ZoneId.systemDefault()));
+    } catch (TemplateException e) {
+      throw failure(e);
     }
-    StringBuilder plain = new StringBuilder();
-    Matcher generation = GENERATION.matcher(source);
-    while (generation.find()) {
-      String tag = generation.group(2) == null ? "if true" : "endif";
-      generation.appendReplacement(
-          plain, "{%" + generation.group(1) + " " + tag + " " + generation.group(3) + "%}");
-    }
-    generation.appendTail(plain);
-    // not by Jinjava, which trims other spaces, too
-    String unindented = INDENTED_TAG.matcher(plain).replaceAll("");
-    String trimmed = TAG_AND_LINE_END.matcher(unindented).replaceAll("$1");
-    return new ChatTemplate(trimmed, specialTokens, Clock.system(ZoneId.systemDefault()));
   }
 
   /**
@@ -194,7 +135,7 @@ public final class ChatTemplate {
    * @return a copy
    */
   public ChatTemplate withClock(Clock other) {
-    return new ChatTemplate(source, specialTokens, requireNonNull(other, "other"));
+    return new ChatTemplate(template, specialTokens, requireNonNull(other, "other"));
   }
 
   /**
@@ -214,90 +155,63 @@ public final class ChatTemplate {
    *
    * @param messages the messages in order
    * @param addGenerationPrompt whether to end with what makes the model answer
-   * @param variables what the template shall see besides, such as {@code enable_thinking}
+   * @param variables what the template shall see besides, such as {@code tools} or {@code
+   *     enable_thinking}: texts, numbers, booleans, null, lists and maps of these
    * @return the text, special tokens included: encode it without adding any
    * @throws DistillationException if the template refuses the messages, or is malformed
    */
   public String render(
       List<ChatMessage> messages, boolean addGenerationPrompt, Map<String, ?> variables) {
-    List<Map<String, Object>> listed = new ArrayList<>();
-    for (ChatMessage message : messages) {
-      Map<String, Object> entry = new LinkedHashMap<>();
-      entry.put("role", message.role());
-      entry.put("content", message.content());
-      listed.add(entry);
-    }
-    String[] refusal = new String[1];
-    Map<String, Object> all = new HashMap<>(specialTokens);
+    Map<String, @Nullable Object> all = new HashMap<>(specialTokens);
+    all.put("tools", null);
+    all.put("documents", null);
     all.putAll(variables);
-    all.put("messages", listed);
+    all.put("messages", messages.stream().map(ChatTemplate::seen).toList());
     all.put("add_generation_prompt", addGenerationPrompt);
-    all.put(CLOCK, clock);
-    all.put(REFUSAL, refusal);
-    RenderResult result = ENGINE.renderForResult(source, all);
-    if (refusal[0] != null) {
-      throw new DistillationException("chat template refuses the messages: " + refusal[0]);
+    try {
+      return template.render(all, clock).text();
+    } catch (TemplateException e) {
+      throw failure(e);
     }
-    if (!result.getErrors().isEmpty()) {
-      throw new DistillationException(
-          "chat template must be rendered without errors but was not (line "
-              + result.getErrors().get(0).getLineno()
-              + ": "
-              + result.getErrors().get(0).getMessage()
-              + "); check it, or give ConversationDataset a template of your own");
-    }
-    return result.getOutput();
   }
 
-  /**
-   * Refuses the messages; templates call it as {@code raise_exception}.
-   *
-   * @param message why
-   * @return nothing
-   */
-  public static String raise(String message) {
-    if (context().get(REFUSAL) instanceof String[] refusal && refusal[0] == null) {
-      refusal[0] = String.valueOf(message);
-    }
-    throw new IllegalStateException(message);
+  /** Returns a message as templates see it. */
+  private static Map<String, Object> seen(ChatMessage message) {
+    Map<String, Object> seen = new LinkedHashMap<>();
+    seen.put("role", message.role());
+    seen.put("content", message.content());
+    message
+        .fields()
+        .forEach(
+            (name, value) -> {
+              if (value == null) {
+                seen.remove(name);
+              } else {
+                seen.put(name, value);
+              }
+            });
+    REASONING.stream()
+        .filter(seen::containsKey)
+        .findFirst()
+        .map(seen::get)
+        .ifPresent(
+            reasoning -> {
+              seen.putIfAbsent("thinking", reasoning);
+              seen.put("reasoning_content", reasoning);
+            });
+    return seen;
   }
 
-  /**
-   * Writes the date; templates call it as {@code strftime_now}.
-   *
-   * @param format the format as C has it, of the letters {@code Y m d b B H M S}
-   * @return the date
-   */
-  public static String now(String format) {
-    Clock used =
-        context().get(CLOCK) instanceof Clock own ? own : Clock.system(ZoneId.systemDefault());
-    LocalDateTime time = LocalDateTime.now(used);
-    StringBuilder text = new StringBuilder();
-    for (int i = 0; i < format.length(); i++) {
-      char c = format.charAt(i);
-      if (c != '%' || i + 1 == format.length()) {
-        text.append(c);
-        continue;
-      }
-      char letter = format.charAt(++i);
-      String pattern =
-          switch (letter) {
-            case 'Y' -> "yyyy";
-            case 'm' -> "MM";
-            case 'd' -> "dd";
-            case 'b' -> "MMM";
-            case 'B' -> "MMMM";
-            case 'H' -> "HH";
-            case 'M' -> "mm";
-            case 'S' -> "ss";
-            default -> throw new IllegalStateException("strftime_now does not know %" + letter);
-          };
-      text.append(DateTimeFormatter.ofPattern(pattern, Locale.ENGLISH).format(time));
+  private static DistillationException failure(TemplateException e) {
+    if (e.refusal()) {
+      return new DistillationException("chat template refuses the messages: " + e.getMessage());
     }
-    return text.toString();
-  }
-
-  private static Context context() {
-    return JinjavaInterpreter.getCurrent().getContext();
+    return new DistillationException(
+        "chat template must be rendered without errors but was not (line "
+            + e.line()
+            + ": "
+            + e.getMessage()
+            + "); check it, or give ConversationDataset a template of your own",
+        e);
   }
 }

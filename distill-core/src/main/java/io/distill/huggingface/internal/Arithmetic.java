@@ -1,0 +1,125 @@
+package io.distill.huggingface.internal;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/** Python's operators on numbers, texts and lists. */
+final class Arithmetic {
+
+  private Arithmetic() {}
+
+  static Object apply(String operator, Object left, Object right) {
+    Budget.spend(1);
+    Number a = Values.number(left);
+    Number b = Values.number(right);
+    if (a != null && b != null) {
+      try {
+        return a instanceof Long whole && b instanceof Long other && !operator.equals("/")
+            ? whole(operator, whole, other)
+            : real(operator, a.doubleValue(), b.doubleValue());
+      } catch (ArithmeticException e) {
+        throw new TemplateException(left + " " + operator + " " + right + ": " + e.getMessage());
+      }
+    }
+    switch (operator) {
+      case "+":
+        if (left instanceof String text && right instanceof String other) {
+          return PythonText.join("", List.of(text, other));
+        }
+        if (left instanceof List<?> list
+            && right instanceof List<?> other
+            && left instanceof Tuple == right instanceof Tuple) {
+          Budget.spend((list.size() + other.size()) / 4);
+          List<Object> both = new ArrayList<>(list);
+          both.addAll(other);
+          return left instanceof Tuple ? new Tuple(both) : both;
+        }
+        break;
+      case "*":
+        if (a instanceof Long && b == null) {
+          return times(right, (Long) a);
+        }
+        if (b instanceof Long && a == null) {
+          return times(left, (Long) b);
+        }
+        break;
+      case "%":
+        if (left instanceof String text) {
+          return Formats.percent(text, right);
+        }
+        break;
+      default:
+        break;
+    }
+    boolean leftIsGuilty = left instanceof Undefined || !(right instanceof Undefined);
+    throw Values.typeError("the operator " + operator, leftIsGuilty ? left : right);
+  }
+
+  private static Object times(Object value, long times) {
+    if (value instanceof String text) {
+      return PythonText.repeat(text, times);
+    }
+    if (!(value instanceof List<?> list)) {
+      throw Values.typeError("the operator *", value);
+    }
+    List<Object> all = new ArrayList<>();
+    for (long i = 0; i < times && !list.isEmpty(); i++) {
+      Budget.spend(list.size());
+      all.addAll(list);
+    }
+    return value instanceof Tuple ? new Tuple(all) : all;
+  }
+
+  private static Object whole(String operator, long a, long b) {
+    switch (operator) {
+      case "+":
+        return Math.addExact(a, b);
+      case "-":
+        return Math.subtractExact(a, b);
+      case "*":
+        return Math.multiplyExact(a, b);
+      case "//":
+        return Math.floorDiv(a, b);
+      case "%":
+        return Math.floorMod(a, b);
+      default:
+        if (b < 0) {
+          return Math.pow(a, b);
+        }
+        if (b > Long.SIZE && Math.abs(a) > 1) {
+          throw new ArithmeticException("long overflow");
+        }
+        long power = 1;
+        for (long i = 0; i < (Math.abs(a) > 1 ? b : b == 0 ? 0 : 2 - b % 2); i++) {
+          power = Math.multiplyExact(power, a);
+        }
+        return power;
+    }
+  }
+
+  private static Object real(String operator, double a, double b) {
+    if (b == 0 && (operator.equals("/") || operator.equals("//") || operator.equals("%"))) {
+      throw new ArithmeticException("division by zero");
+    }
+    return switch (operator) {
+      case "+" -> a + b;
+      case "-" -> a - b;
+      case "*" -> a * b;
+      case "/" -> a / b;
+      case "//" -> Math.floor(a / b);
+      case "%" -> a % b != 0 && (a < 0) != (b < 0) ? a % b + b : a % b;
+      default -> Math.pow(a, b);
+    };
+  }
+
+  static Object negative(Object value) {
+    Number number = Values.number(value);
+    if (number instanceof Long whole) {
+      return Math.negateExact(whole);
+    }
+    if (number == null) {
+      throw Values.typeError("the sign", value);
+    }
+    return -number.doubleValue();
+  }
+}
