@@ -1,5 +1,6 @@
 package io.distill.huggingface.internal;
 
+import com.google.common.math.LongMath;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -26,6 +27,9 @@ final class Arithmetic {
         if (left instanceof String text && right instanceof String other) {
           return PythonText.join("", List.of(text, other));
         }
+        if (Values.isText(left) && Values.isText(right)) {
+          return new Markup(PythonText.join("", List.of(Markup.escape(left), Markup.escape(right))));
+        }
         if (left instanceof List<?> list
             && right instanceof List<?> other
             && left instanceof Tuple == right instanceof Tuple) {
@@ -41,11 +45,6 @@ final class Arithmetic {
         }
         if (b instanceof Long && a == null) {
           return times(left, (Long) b);
-        }
-        break;
-      case "%":
-        if (left instanceof String text) {
-          return Formats.percent(text, right);
         }
         break;
       default:
@@ -83,17 +82,7 @@ final class Arithmetic {
       case "%":
         return Math.floorMod(a, b);
       default:
-        if (b < 0) {
-          return Math.pow(a, b);
-        }
-        if (b > Long.SIZE && Math.abs(a) > 1) {
-          throw new ArithmeticException("long overflow");
-        }
-        long power = 1;
-        for (long i = 0; i < (Math.abs(a) > 1 ? b : b == 0 ? 0 : 2 - b % 2); i++) {
-          power = Math.multiplyExact(power, a);
-        }
-        return power;
+        return b < 0 ? (Object) Math.pow(a, b) : LongMath.checkedPow(a, Math.toIntExact(b));
     }
   }
 

@@ -32,10 +32,6 @@ final class Filters {
     return filter.apply(value, arguments);
   }
 
-  static boolean has(String name) {
-    return ALL.containsKey(name);
-  }
-
   private static void filter(String name, String parameters, BiFunction<Object, Bound, Object> body) {
     List<String> names = Methods.names(parameters);
     ALL.put(name, (value, arguments) -> body.apply(value, arguments.bind(names)));
@@ -97,10 +93,15 @@ final class Filters {
                       Tests.apply(
                           Values.text(given.get(rest)), each, arguments.from(rest + 1));
           return Items.generator(
-              Values.iterate(value).stream()
+              given(value).stream()
                   .filter(each -> test.test(getter.apply(each)) == wanted)
                   .toList());
         });
+  }
+
+  /** Jinja takes any false value as an empty list here. */
+  private static List<Object> given(Object value) {
+    return Values.truth(value) ? Values.iterate(value) : List.of();
   }
 
   private static Object map(Object value, Arguments arguments) {
@@ -120,7 +121,7 @@ final class Filters {
       String name = Values.text(arguments.positional().get(0));
       each = item -> apply(name, item, arguments.from(1));
     }
-    return Items.generator(Values.iterate(value).stream().map(each).toList());
+    return Items.generator(given(value).stream().map(each).toList());
   }
 
   private static Object json(Object value, Bound given) {
@@ -212,42 +213,6 @@ final class Filters {
     return PythonText.join("\n", indented);
   }
 
-  private static Object sum(Object value, Bound given) {
-    Object sum = given.get(1, 0L);
-    boolean whole = given.get(0, None.NONE) == None.NONE;
-    Function<Object, Object> getter = whole ? each -> each : getter(given.get(0));
-    for (Object each : Values.iterate(value)) {
-      sum = Arithmetic.apply("+", sum, getter.apply(each));
-    }
-    return sum;
-  }
-
-  private static Object round(Object value, Bound given) {
-    double scale = Math.pow(10, given.integer(0, 0));
-    Object real = real(value, None.NONE);
-    if (!(real instanceof Double number)) {
-      throw Values.typeError("round", value);
-    }
-    return switch (given.text(1, "common")) {
-      case "ceil" -> Math.ceil(number * scale) / scale;
-      case "floor" -> Math.floor(number * scale) / scale;
-      default -> Math.rint(number * scale) / scale;
-    };
-  }
-
-  private static Object unique(Object value, Bound given) {
-    Function<Object, Object> key = key(given, 0, 1);
-    List<Object> seen = new ArrayList<>();
-    List<Object> kept = new ArrayList<>();
-    for (Object each : Values.iterate(value)) {
-      if (!Values.contains(seen, key.apply(each))) {
-        seen.add(key.apply(each));
-        kept.add(each);
-      }
-    }
-    return Items.generator(kept);
-  }
-
   private static Object edge(List<Object> values, boolean first) {
     return values.isEmpty() ? new Undefined("item") : values.get(first ? 0 : values.size() - 1);
   }
@@ -255,7 +220,7 @@ final class Filters {
   static {
     filter("tojson", "ensure_ascii indent separators sort_keys", Filters::json);
     text("string", text -> text);
-    text("safe", text -> text);
+    text("safe", Markup::new);
     text("upper", text -> text.toUpperCase(Locale.ROOT));
     text("lower", text -> text.toLowerCase(Locale.ROOT));
     text("capitalize", PythonText::capitalize);
@@ -274,19 +239,6 @@ final class Filters {
                 Printing.text(given.get(1)),
                 given.integer(2, -1)));
     filter("indent", "width first blank", Filters::indent);
-    filter(
-        "center",
-        "width",
-        (value, given) ->
-            Methods.pad(Printing.text(value), Arguments.of(given.get(0, 80L), " ").bind(List.of("width", "fill")), true, true));
-    ALL.put(
-        "format",
-        (value, arguments) ->
-            Formats.percent(
-                Printing.text(value),
-                arguments.named().isEmpty()
-                    ? new Tuple(arguments.positional())
-                    : Values.dict(new Arguments(List.of(), arguments.named()))));
     filter(
         "join",
         "d attribute",
@@ -321,13 +273,13 @@ final class Filters {
     filter("reverse", "", (value, given) -> reverse(value));
     filter("int", "default base", (value, given) -> integer(value, given.get(0, 0L)));
     filter("float", "default", (value, given) -> real(value, given.get(0, 0.0)));
-    filter("round", "precision method", Filters::round);
     filter(
         "abs",
         "",
         (value, given) ->
-            Values.compare(value, 0L) < 0 ? Arithmetic.negative(value) : Arithmetic.apply("+", value, 0L));
-    filter("sum", "attribute start", Filters::sum);
+            Values.compare(value, 0L) < 0
+                ? Arithmetic.negative(value)
+                : Arithmetic.apply("+", value, 0L));
     filter(
         "items",
         "",
@@ -353,16 +305,6 @@ final class Filters {
         "sort",
         "reverse case_sensitive attribute",
         (value, given) -> sorted(Values.iterate(value), key(given, 1, 2), given.truth(0)));
-    filter("unique", "case_sensitive attribute", Filters::unique);
-    filter(
-        "min",
-        "case_sensitive attribute",
-        (value, given) -> edge(sorted(Values.iterate(value), key(given, 0, 1), false), true));
-    filter(
-        "max",
-        "case_sensitive attribute",
-        (value, given) -> edge(sorted(Values.iterate(value), key(given, 0, 1), true), true));
-    filter("attr", "name", (value, given) -> Values.attribute(value, Values.text(given.get(0))));
     ALL.put("map", Filters::map);
     selecting("select", true, false);
     selecting("reject", false, false);

@@ -7,10 +7,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.BiFunction;
-import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 
-/** The methods of Python's texts, dicts and lists; what changes a value is not among them. */
+/** The methods of Python's texts and dicts; none changes a value, as in Jinja's sandbox. */
 final class Methods {
 
   /** A method with the names of its parameters. */
@@ -18,7 +17,6 @@ final class Methods {
 
   private static final Map<String, Method<String>> TEXTS = new HashMap<>();
   private static final Map<String, Method<Map<Object, Object>>> DICTS = new HashMap<>();
-  private static final Map<String, Method<List<Object>>> LISTS = new HashMap<>();
 
   private Methods() {}
 
@@ -26,15 +24,12 @@ final class Methods {
   @SuppressWarnings("unchecked")
   static @Nullable Callable find(Object value, String name) {
     if (value instanceof String text) {
-      if (name.equals("format")) {
-        return arguments -> Formats.braces(text, arguments);
-      }
       return bound(text, TEXTS.get(name));
     }
     if (value instanceof Map<?, ?> map) {
       return bound((Map<Object, Object>) map, DICTS.get(name));
     }
-    return value instanceof List<?> list ? bound((List<Object>) list, LISTS.get(name)) : null;
+    return null;
   }
 
   private static <T> @Nullable Callable bound(T value, @Nullable Method<T> method) {
@@ -49,18 +44,6 @@ final class Methods {
 
   static List<String> names(String parameters) {
     return parameters.isEmpty() ? List.of() : List.of(parameters.split(" ", -1));
-  }
-
-  private static void is(String name, IntPredicate test) {
-    text(name, "", (text, given) -> !text.isEmpty() && text.codePoints().allMatch(test));
-  }
-
-  private static void isCase(String name, IntPredicate wanted, IntPredicate other) {
-    text(
-        name,
-        "",
-        (text, given) ->
-            text.codePoints().anyMatch(wanted) && text.codePoints().noneMatch(other));
   }
 
   private static boolean affixed(String text, Bound given, BiFunction<String, String, Boolean> test) {
@@ -88,47 +71,9 @@ final class Methods {
     return at < 0 ? -1 : begin + part.codePointCount(0, at);
   }
 
-  private static long found(long place) {
-    if (place < 0) {
-      throw new TemplateException("substring not found");
-    }
-    return place;
-  }
-
-  private static long count(String text, String wanted) {
-    if (wanted.isEmpty()) {
-      return Values.length(text) + 1;
-    }
-    long count = 0;
-    for (int at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + wanted.length())) {
-      count++;
-    }
-    return count;
-  }
-
-  private static Object partition(String text, String separator, boolean last) {
-    int at = last ? text.lastIndexOf(separator) : text.indexOf(separator);
-    if (at < 0) {
-      return new Tuple(last ? List.of("", "", text) : List.of(text, "", ""));
-    }
-    return new Tuple(
-        List.of(text.substring(0, at), separator, text.substring(at + separator.length())));
-  }
-
-  static String pad(String text, Bound given, boolean left, boolean right) {
-    long missing = Math.max(0, given.integer(0, 80) - Values.length(text));
-    String fill = given.text(1, " ");
-    // Python's way to share an odd number
-    long before = left && right ? missing / 2 + (missing & given.integer(0, 80) & 1) : missing;
-    return (left ? PythonText.repeat(fill, before) : "")
-        + text
-        + (right ? PythonText.repeat(fill, left ? missing - before : missing) : "");
-  }
-
   static {
     text("upper", "", (text, given) -> text.toUpperCase(Locale.ROOT));
     text("lower", "", (text, given) -> text.toLowerCase(Locale.ROOT));
-    text("casefold", "", (text, given) -> text.toLowerCase(Locale.ROOT));
     text("title", "", (text, given) -> PythonText.title(text));
     text("capitalize", "", (text, given) -> PythonText.capitalize(text));
     text("strip", "chars", (text, given) -> PythonText.strip(text, given.text(0), true, true));
@@ -167,29 +112,16 @@ final class Methods {
                 text, Values.text(given.get(0)), Values.text(given.get(1)), given.integer(2, -1)));
     text("find", "sub start end", (text, given) -> find(text, given, false));
     text("rfind", "sub start end", (text, given) -> find(text, given, true));
-    text("index", "sub start end", (text, given) -> found(find(text, given, false)));
-    text("rindex", "sub start end", (text, given) -> found(find(text, given, true)));
-    text("count", "sub", (text, given) -> count(text, Values.text(given.get(0))));
     text(
         "join",
         "iterable",
         (text, given) ->
             PythonText.join(
                 text, Values.iterate(given.get(0)).stream().map(Values::text).toList()));
-    text("partition", "sep", (text, given) -> partition(text, Values.text(given.get(0)), false));
-    text("rpartition", "sep", (text, given) -> partition(text, Values.text(given.get(0)), true));
-    text("ljust", "width fillchar", (text, given) -> pad(text, given, false, true));
-    text("rjust", "width fillchar", (text, given) -> pad(text, given, true, false));
-    text("center", "width fillchar", (text, given) -> pad(text, given, true, true));
-    is("isdigit", Character::isDigit);
-    is("isdecimal", Character::isDigit);
-    is("isnumeric", Character::isDigit);
-    is("isalpha", Character::isLetter);
-    is("isalnum", Character::isLetterOrDigit);
-    is("isspace", PythonText::isSpace);
-    isCase("isupper", Character::isUpperCase, Character::isLowerCase);
-    isCase("islower", Character::isLowerCase, Character::isUpperCase);
-
+    text(
+        "isdigit",
+        "",
+        (text, given) -> !text.isEmpty() && text.codePoints().allMatch(Character::isDigit));
     DICTS.put("items", new Method<>(List.of(), (dict, given) -> Items.view("dict_items", pairs(dict))));
     DICTS.put(
         "keys",
@@ -207,42 +139,11 @@ final class Methods {
               Object value = dict.get(given.get(0));
               return value == null ? given.get(1, None.NONE) : value;
             }));
-    DICTS.put("copy", new Method<>(List.of(), (dict, given) -> dict));
-    for (String name : List.of("pop", "popitem", "update", "setdefault", "clear")) {
-      DICTS.put(name, new Method<>(List.of(), (dict, given) -> immutable()));
-    }
-    LISTS.put("copy", new Method<>(List.of(), (list, given) -> list));
-    LISTS.put(
-        "index",
-        new Method<>(
-            List.of("value"),
-            (list, given) -> {
-              for (int i = 0; i < list.size(); i++) {
-                if (Values.equal(list.get(i), given.get(0))) {
-                  return (long) i;
-                }
-              }
-              throw new TemplateException("the value is not in the list");
-            }));
-    LISTS.put(
-        "count",
-        new Method<>(
-            List.of("value"),
-            (list, given) ->
-                list.stream().filter(each -> Values.equal(each, given.get(0))).count()));
-    for (String name :
-        List.of("append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort")) {
-      LISTS.put(name, new Method<>(List.of("x", "y"), (list, given) -> immutable()));
-    }
   }
 
   static List<Object> pairs(Map<?, ?> dict) {
     List<Object> pairs = new ArrayList<>();
     dict.forEach((key, value) -> pairs.add(new Tuple(List.of(key, value))));
     return pairs;
-  }
-
-  private static Object immutable() {
-    throw new TemplateException("a list or dict must not be changed by a template");
   }
 }

@@ -22,6 +22,9 @@ final class Printing {
     if (value instanceof String text) {
       return text;
     }
+    if (value instanceof Markup markup) {
+      return markup.text();
+    }
     if (value instanceof Undefined) {
       return "";
     }

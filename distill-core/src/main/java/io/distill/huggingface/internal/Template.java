@@ -189,8 +189,6 @@ public final class Template {
           return callBlock(parser);
         case "filter":
           return filterBlock(parser);
-        case "with":
-          return with(parser);
         case "generation":
           return generation(parser);
         case "break":
@@ -198,8 +196,7 @@ public final class Template {
           parser.end();
           End end = name.equals("break") ? End.BREAK : End.CONTINUE;
           return (scope, output) -> end;
-        case "elif", "else", "endif", "endfor", "endset", "endmacro", "endcall", "endfilter":
-        case "endwith", "endgeneration":
+        case "elif", "else", "endif", "endfor", "endset", "endmacro", "endcall", "endfilter", "endgeneration":
           ending = new Ending(name, parser);
           return null;
         default:
@@ -334,24 +331,6 @@ public final class Template {
         Macro caller = new Macro(parameters, body, scope);
         output.append(Printing.text(call.valueWith(scope, caller)));
         return End.USUAL;
-      };
-    }
-
-    private Statement with(ExpressionParser parser) {
-      Map<Target, Expression> values = new LinkedHashMap<>();
-      while (!parser.isAtEnd()) {
-        if (!values.isEmpty()) {
-          parser.expect(",");
-        }
-        Target target = parser.target(false);
-        parser.expect("=");
-        values.put(target, parser.expression());
-      }
-      List<Statement> body = block("endwith");
-      return (scope, output) -> {
-        Scope inner = new Scope(scope);
-        values.forEach((target, value) -> target.assign(inner, value.value(scope)));
-        return Statement.all(body, inner, output);
       };
     }
 

@@ -2,9 +2,7 @@ package io.distill.huggingface.internal;
 
 import java.util.HashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.Objects;
 import java.util.function.BiPredicate;
 import java.util.function.Predicate;
 
@@ -22,10 +20,6 @@ final class Tests {
     }
     Budget.spend(1);
     return test.test(value, arguments.positional());
-  }
-
-  static boolean has(String name) {
-    return ALL.containsKey(name);
   }
 
   private static void plain(String name, Predicate<Object> test) {
@@ -86,18 +80,6 @@ final class Tests {
                 || value instanceof Undefined);
     plain("odd", value -> Arithmetic.apply("%", value, 2L).equals(1L));
     plain("even", value -> Arithmetic.apply("%", value, 2L).equals(0L));
-    plain(
-        "lower",
-        value ->
-            Printing.text(value).equals(Printing.text(value).toLowerCase(Locale.ROOT))
-                && !Printing.text(value).equals(Printing.text(value).toUpperCase(Locale.ROOT)));
-    plain(
-        "upper",
-        value ->
-            Printing.text(value).equals(Printing.text(value).toUpperCase(Locale.ROOT))
-                && !Printing.text(value).equals(Printing.text(value).toLowerCase(Locale.ROOT)));
-    plain("filter", value -> Filters.has(Printing.text(value)));
-    plain("test", value -> has(Printing.text(value)));
     compared(Values::equal, "==", "eq", "equalto");
     compared((a, b) -> !Values.equal(a, b), "!=", "ne");
     compared((a, b) -> Values.compare(a, b) < 0, "<", "lt", "lessthan");
@@ -105,7 +87,6 @@ final class Tests {
     compared((a, b) -> Values.compare(a, b) > 0, ">", "gt", "greaterthan");
     compared((a, b) -> Values.compare(a, b) >= 0, ">=", "ge");
     compared((a, b) -> Values.contains(b, a), "in");
-    compared((a, b) -> a == b || (!(a instanceof List) && Objects.equals(a, b)), "sameas");
     compared((a, b) -> Arithmetic.apply("%", a, b).equals(0L), "divisibleby");
   }
 }

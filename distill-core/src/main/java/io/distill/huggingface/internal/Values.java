@@ -1,6 +1,5 @@
 package io.distill.huggingface.internal;
 
-import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Iterator;
@@ -11,7 +10,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * What Python does with values. A text is a String, a list a List, a dict a Map, a number a Long or
- * Double (a BigInteger is passed on but not computed with).
+ * Double.
  */
 final class Values {
 
@@ -38,15 +37,11 @@ final class Values {
     if (value instanceof Boolean) {
       return value;
     }
-    if (value instanceof BigInteger big) {
-      return big.bitLength() < Long.SIZE ? (Object) big.longValue() : big;
-    }
     if (value instanceof Number number) {
-      boolean real = value instanceof Double || value instanceof Float;
-      if (real || number.doubleValue() != Math.rint(number.doubleValue())) {
-        return number.doubleValue();
-      }
-      return number.longValue();
+      boolean whole =
+          value instanceof Long || value instanceof Integer || value instanceof Short
+              || value instanceof Byte;
+      return whole ? (Object) number.longValue() : number.doubleValue();
     }
     if (value instanceof Map<?, ?> map) {
       Map<Object, Object> copy = new LinkedHashMap<>();
@@ -76,11 +71,8 @@ final class Values {
     if (value instanceof Boolean) {
       return "bool";
     }
-    if (value instanceof Double) {
-      return "float";
-    }
     if (value instanceof Number) {
-      return "int";
+      return value instanceof Double ? "float" : "int";
     }
     if (value instanceof Map) {
       return "dict";
@@ -89,6 +81,10 @@ final class Values {
       return "tuple";
     }
     return value instanceof List ? "list" : value.getClass().getSimpleName();
+  }
+
+  static boolean isText(Object value) {
+    return value instanceof String || value instanceof Markup;
   }
 
   static boolean truth(Object value) {
@@ -106,6 +102,9 @@ final class Values {
     }
     if (value instanceof Map<?, ?> map) {
       return !map.isEmpty();
+    }
+    if (value instanceof Markup markup) {
+      return !markup.text().isEmpty();
     }
     if (value instanceof Items items) {
       return items.isGenerator() || !items.take().isEmpty();
@@ -160,6 +159,9 @@ final class Values {
     if (left instanceof Undefined && right instanceof Undefined) {
       return true;
     }
+    if (left instanceof Markup || right instanceof Markup) {
+      return Printing.text(left).equals(Printing.text(right)) && isText(left) && isText(right);
+    }
     return left instanceof List || left instanceof Map ? left == right : left.equals(right);
   }
 
@@ -174,14 +176,6 @@ final class Values {
     }
     if (left instanceof String a && right instanceof String b) {
       return a.compareTo(b);
-    }
-    if (left instanceof List<?> a && right instanceof List<?> b) {
-      for (int i = 0; i < Math.min(a.size(), b.size()); i++) {
-        if (!equal(a.get(i), b.get(i))) {
-          return compare(a.get(i), b.get(i));
-        }
-      }
-      return Integer.compare(a.size(), b.size());
     }
     throw typeError("comparing", left instanceof String || leftNumber != null ? right : left);
   }
@@ -201,8 +195,6 @@ final class Values {
       text.codePoints().forEach(each -> items.add(Character.toString(each)));
     } else if (value instanceof Undefined) {
       items = List.of();
-    } else if (value instanceof Loop) {
-      throw new TemplateException("loop is not a list");
     } else {
       throw typeError("iterating", value);
     }
