@@ -104,14 +104,14 @@ final class SampleTokenizer {
       end--;
     }
     List<ChatMessage> answered = messages.subList(0, end);
-    if (answered.get(end - 1).content().isEmpty()) {
+    if (saysNothing(answered.get(end - 1))) {
       throw new Dropped(ConversationReport.EMPTY);
     }
     String whole = render(answered, false);
     List<int[]> spans = new ArrayList<>();
     boolean stable = true;
     for (int i = 0; i < end && stable; i++) {
-      if (answered.get(i).role().equals(ASSISTANT) && !answered.get(i).content().isEmpty()) {
+      if (answered.get(i).role().equals(ASSISTANT) && !saysNothing(answered.get(i))) {
         String before = i == 0 ? "" : render(answered.subList(0, i), true);
         String after = i == end - 1 ? whole : render(answered.subList(0, i + 1), false);
         stable = whole.startsWith(after) && after.startsWith(before);
@@ -145,6 +145,11 @@ final class SampleTokenizer {
       last[1] = ids.length;
     }
     return new Result(TokenisedSample.of(ids, tokens), !stable);
+  }
+
+  /** An answer without content may still call tools. */
+  private static boolean saysNothing(ChatMessage message) {
+    return message.content().isEmpty() && !message.fields().containsKey("tool_calls");
   }
 
   private String render(List<ChatMessage> messages, boolean prompt) throws Dropped {

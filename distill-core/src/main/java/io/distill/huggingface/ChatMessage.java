@@ -97,9 +97,8 @@ public record ChatMessage(String role, String content, Map<String, @Nullable Obj
     StringBuilder text = new StringBuilder();
     if (parts instanceof List<?> list) {
       for (Object part : list) {
-        if (part instanceof Map<?, ?> map && map.get("text") instanceof String said) {
-          text.append(said);
-        }
+        checkArgument(part instanceof Map, "parts of content must be maps but one was %s", part);
+        text.append(((Map<?, ?>) part).get("text") instanceof String said ? said : "");
       }
     }
     return text.toString();

@@ -3,24 +3,18 @@ package io.distill.huggingface.internal;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Jinja's {@code loop}. */
+/** Jinja's {@code loop}; its depth counts recursion, which is not supported. */
 final class Loop {
   private final List<Object> items;
-  private final long depth;
   private int index;
   private @Nullable Object seen;
 
-  Loop(List<Object> items, long depth) {
+  Loop(List<Object> items) {
     this.items = items;
-    this.depth = depth;
   }
 
   void moveTo(int place) {
     index = place;
-  }
-
-  long depth() {
-    return depth;
   }
 
   @Nullable Object attribute(String name) {
@@ -32,8 +26,8 @@ final class Loop {
       case "first" -> index == 0;
       case "last" -> index == items.size() - 1;
       case "length" -> (long) items.size();
-      case "depth" -> depth;
-      case "depth0" -> depth - 1;
+      case "depth" -> 1L;
+      case "depth0" -> 0L;
       case "previtem" -> index == 0 ? new Undefined(name) : items.get(index - 1);
       case "nextitem" ->
           index == items.size() - 1 ? new Undefined(name) : items.get(index + 1);

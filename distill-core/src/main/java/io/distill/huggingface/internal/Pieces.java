@@ -1,20 +1,13 @@
 package io.distill.huggingface.internal;
 
-import com.hubspot.jinjava.JinjavaConfig;
-import com.hubspot.jinjava.interpret.InterpretException;
-import com.hubspot.jinjava.tree.parse.ExpressionToken;
-import com.hubspot.jinjava.tree.parse.NoteToken;
-import com.hubspot.jinjava.tree.parse.TagToken;
-import com.hubspot.jinjava.tree.parse.TextToken;
-import com.hubspot.jinjava.tree.parse.Token;
-import com.hubspot.jinjava.tree.parse.TokenScanner;
-import com.hubspot.jinjava.tree.parse.UnclosedToken;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
- * The texts, expressions and tags of a template, found by Jinjava's scanner. White space goes as
- * Jinja lets it with {@code trim_blocks} and {@code lstrip_blocks}.
+ * The texts, expressions and tags of a template. White space goes as Jinja lets it with {@code
+ * trim_blocks} and {@code lstrip_blocks}.
  */
 final class Pieces {
 
@@ -26,7 +19,9 @@ final class Pieces {
 
   record Piece(Kind kind, String content, int line) {}
 
-  private static final JinjavaConfig CONFIG = JinjavaConfig.newBuilder().build();
+  private static final Pattern BEGIN = Pattern.compile("\\{[{%#]");
+  private static final Pattern END_OF_RAW = Pattern.compile("\\{%[-+]?\\s*endraw\\s*[-+]?%}");
+  private static final String RAW = "raw";
 
   private final List<Piece> pieces = new ArrayList<>();
   private final StringBuilder text = new StringBuilder();
@@ -44,30 +39,69 @@ final class Pieces {
       lines = lines.substring(0, lines.length() - 1);
     }
     Pieces all = new Pieces();
-    try {
-      new TokenScanner(lines, CONFIG).forEachRemaining(all::add);
-    } catch (InterpretException e) {
-      throw new TemplateException(String.valueOf(e.getMessage()));
-    }
+    all.read(lines);
     all.flush(' ', false);
     return all.pieces;
   }
 
-  private void add(Token token) {
-    String image = token.getImage();
-    if (token instanceof UnclosedToken) {
-      throw new TemplateException("a tag or expression is not closed").at(token.getLineNumber());
+  private void read(String source) {
+    Matcher begin = BEGIN.matcher(source);
+    Matcher endOfRaw = END_OF_RAW.matcher(source);
+    int place = 0;
+    int line = 1;
+    int counted = 0;
+    boolean raw = false;
+    while (raw ? endOfRaw.find(place) : begin.find(place)) {
+      int from = (raw ? endOfRaw : begin).start();
+      text.append(source, place, from);
+      place = end(source, from);
+      line += lineEnds(source, counted, from);
+      counted = from;
+      raw = add(source.charAt(from + 1), source.substring(from + 2, place - 2), line);
     }
-    if (token instanceof TextToken) {
-      text.append(image);
-      return;
+    if (raw) {
+      throw new TemplateException("the tag raw is not closed");
     }
-    boolean note = token instanceof NoteToken;
-    if (image.length() < 4 || (note && !image.endsWith("#}"))) {
-      throw new TemplateException("a comment is not closed").at(token.getLineNumber());
+    text.append(source.substring(place));
+  }
+
+  /** Returns where a tag, expression or comment ends; not inside of texts or brackets. */
+  private static int end(String source, int from) {
+    char kind = source.charAt(from + 1);
+    String mark = (kind == '{' ? '}' : kind) + "}";
+    int depth = 0;
+    char quote = 0;
+    for (int i = from + 2; i + 1 < source.length(); i++) {
+      char c = source.charAt(i);
+      if (quote == 0 && depth == 0 && source.startsWith(mark, i)) {
+        return i + 2;
+      }
+      if (kind == '#') {
+        continue;
+      }
+      if (quote != 0) {
+        i += c == '\\' ? 1 : 0;
+        quote = c == quote ? 0 : quote;
+      } else if (c == '\'' || c == '"') {
+        quote = c;
+      } else if ("([{".indexOf(c) >= 0) {
+        depth++;
+      } else if (")]}".indexOf(c) >= 0) {
+        depth--;
+      }
     }
-    String inner = image.substring(2, image.length() - 2);
-    boolean expression = token instanceof ExpressionToken;
+    throw new TemplateException("what begins with {" + kind + " is not closed")
+        .at(1 + lineEnds(source, 0, from));
+  }
+
+  private static int lineEnds(String source, int begin, int end) {
+    return (int) source.substring(begin, end).chars().filter(c -> c == '\n').count();
+  }
+
+  /** Adds a tag, expression or comment; returns whether raw text follows. */
+  private boolean add(char kind, String marked, int line) {
+    String inner = marked;
+    boolean expression = kind == '{';
     char before = inner.isEmpty() ? ' ' : inner.charAt(0);
     if (before == '-' || before == '+') {
       inner = inner.substring(1);
@@ -77,14 +111,14 @@ final class Pieces {
       inner = inner.substring(0, inner.length() - 1);
     }
     flush(before, !expression);
-    String tag = token instanceof TagToken ? inner.strip() : "";
+    String tag = kind == '%' ? inner.strip() : "";
     stripBegin = after == '-';
-    cutLineEnd = !expression && after != '+' && !tag.equals("raw");
+    cutLineEnd = !expression && after != '+' && !tag.equals(RAW);
     atLineBegin = false;
-    if (!note && !tag.equals("raw") && !tag.equals("endraw")) {
-      Kind kind = expression ? Kind.EXPRESSION : Kind.TAG;
-      pieces.add(new Piece(kind, inner, token.getLineNumber()));
+    if (kind != '#' && !tag.equals(RAW) && !tag.equals("endraw")) {
+      pieces.add(new Piece(expression ? Kind.EXPRESSION : Kind.TAG, inner, line));
     }
+    return tag.equals(RAW);
   }
 
   private void flush(char before, boolean unindent) {

@@ -16,7 +16,6 @@ import org.jspecify.annotations.Nullable;
 public final class Template {
 
   private static final int DEEPEST = 100;
-  private static final String LOOP = "loop";
 
   /** No name that a template could have. */
   private static final String CAPTURED = "captured text";
@@ -358,12 +357,12 @@ public final class Template {
     @Override
     public End run(Scope scope, Output output) {
       List<Object> all = chosen(scope);
-      Loop loop = new Loop(all, scope.get(LOOP) instanceof Loop outer ? outer.depth() + 1 : 1);
+      Loop loop = new Loop(all);
       for (int i = 0; i < all.size(); i++) {
         loop.moveTo(i);
         Scope inner = new Scope(scope);
         target.assign(inner, all.get(i));
-        inner.set(LOOP, loop);
+        inner.set("loop", loop);
         Budget.spend(1);
         if (Statement.all(body, inner, output) == End.BREAK) {
           break;
