@@ -176,8 +176,8 @@ final class Printing {
   private static void json(Object value, JsonStyle style, StringBuilder text, int depth) {
     Budget.spend(1);
     checkSize(text, depth);
-    if (value instanceof String string) {
-      jsonString(string, style.ascii(), text);
+    if (Values.isText(value)) {
+      jsonString(text(value), style.ascii(), text);
     } else if (value instanceof Map<?, ?> map) {
       List<Map.Entry<?, ?>> entries = new ArrayList<>(map.entrySet());
       if (style.sorted()) {

@@ -211,7 +211,7 @@ public final class Template {
     }
 
     private Statement condition(ExpressionParser parser) {
-      Expression test = parser.tuple(true);
+      Expression test = parser.tuple(false);
       parser.end();
       List<Statement> then = block();
       List<Statement> otherwise = List.of();

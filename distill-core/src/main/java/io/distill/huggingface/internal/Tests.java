@@ -60,7 +60,7 @@ final class Tests {
     plain("integer", Tests::isWhole);
     plain("float", value -> value instanceof Double);
     plain("number", value -> Values.number(value) != null);
-    plain("string", value -> value instanceof String);
+    plain("string", Values::isText);
     plain("mapping", value -> value instanceof Map);
     plain("callable", value -> value instanceof Callable);
     plain(

@@ -226,6 +226,9 @@ final class Values {
       return text.contains(text(item));
     }
     if (container instanceof Map<?, ?> map) {
+      if (item instanceof Map || (item instanceof List && !(item instanceof Tuple))) {
+        throw typeError("being a key", item);
+      }
       return map.containsKey(item);
     }
     return iterate(container).stream().anyMatch(each -> equal(each, item));
@@ -252,8 +255,8 @@ final class Values {
 
   /** Jinja's {@code value[key]}: members first, then methods. */
   static Object item(Object value, Object key) {
-    if (value instanceof Undefined undefined) {
-      throw undefined.failure();
+    if (value instanceof Undefined || value instanceof Markup) {
+      throw typeError("a member", value);
     }
     Object found = null;
     if (value instanceof Map<?, ?> map) {
@@ -275,11 +278,8 @@ final class Values {
 
   /** Python's {@code value[begin:end:step]}. */
   static Object slice(Object value, Object begin, Object end, Object step) {
-    if (value instanceof Undefined undefined) {
-      throw undefined.failure();
-    }
     if (!(value instanceof String) && !(value instanceof List)) {
-      return new Undefined("slice");
+      throw typeError("a slice", value);
     }
     long by = step == None.NONE ? 1 : integer(step);
     if (by == 0) {
