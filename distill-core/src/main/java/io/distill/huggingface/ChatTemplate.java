@@ -162,6 +162,48 @@ public final class ChatTemplate {
    */
   public String render(
       List<ChatMessage> messages, boolean addGenerationPrompt, Map<String, ?> variables) {
+    return renderMarked(messages, addGenerationPrompt, variables).text();
+  }
+
+  /**
+   * What was written, and which parts of it the template marks as the assistant's.
+   *
+   * @param text the text
+   * @param generated the parts between {@code generation} tags in order; empty if the template has
+   *     none
+   */
+  public record Marked(String text, List<Span> generated) {
+    /**
+     * Copies the list.
+     *
+     * @param text the text
+     * @param generated the parts
+     */
+    public Marked {
+      requireNonNull(text, "text");
+      generated = List.copyOf(generated);
+    }
+  }
+
+  /**
+   * A part of a text.
+   *
+   * @param begin the first character, from 0
+   * @param end the character after the last one
+   */
+  public record Span(int begin, int end) {}
+
+  /**
+   * Writes messages and tells what of it the assistant said, for templates that mark it.
+   *
+   * @param messages the messages in order
+   * @param addGenerationPrompt whether to end with what makes the model answer
+   * @param variables what the template shall see besides, as in {@link #render(List, boolean, Map)}
+   * @return the text with the marked parts
+   * @throws DistillationException if the template refuses the messages, or is malformed
+   */
+  public Marked renderMarked(
+      List<ChatMessage> messages, boolean addGenerationPrompt, Map<String, ?> variables) {
     Map<String, @Nullable Object> all = new HashMap<>(specialTokens);
     all.put("tools", null);
     all.put("documents", null);
@@ -169,7 +211,10 @@ public final class ChatTemplate {
     all.put("messages", messages.stream().map(ChatTemplate::seen).toList());
     all.put("add_generation_prompt", addGenerationPrompt);
     try {
-      return template.render(all, clock).text();
+      Template.Result result = template.render(all, clock);
+      return new Marked(
+          result.text(),
+          result.generated().stream().map(span -> new Span(span[0], span[1])).toList());
     } catch (TemplateException e) {
       throw failure(e);
     }

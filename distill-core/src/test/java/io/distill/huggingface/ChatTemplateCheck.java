@@ -39,7 +39,9 @@ final class ChatTemplateCheck {
       Map<String, String> tokens,
       List<Chat> chats,
       Map<String, List<Map<String, String>>> results,
-      Map<String, String> templates) {}
+      Map<String, String> templates,
+      Map<String, Object> values,
+      List<Map<String, String>> expressions) {}
 
   /** What is rendered. */
   record Chat(List<Map<String, Object>> messages, boolean prompt, Map<String, Object> variables) {}
