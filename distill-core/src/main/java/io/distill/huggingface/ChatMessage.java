@@ -31,8 +31,8 @@ public record ChatMessage(String role, String content, Map<String, @Nullable Obj
    * @param role who speaks; not blank
    * @param content what is said
    * @param fields further members
-   * @throws IllegalArgumentException if the role is blank, a field is named {@code role}, or a value
-   *     is not JSON-like
+   * @throws IllegalArgumentException if the role is blank, a field is named {@code role}, or a
+   *     value is not JSON-like
    */
   public ChatMessage {
     checkArgument(!requireNonNull(role, ROLE).isBlank(), "role must not be blank");
@@ -57,8 +57,8 @@ public record ChatMessage(String role, String content, Map<String, @Nullable Obj
   /**
    * Makes a message of its members.
    *
-   * @param members the members as JSON has them: {@code role}, {@code content} (a text, or such
-   *     as null or a list of parts like {@code {"type": "text", "text": "..."}}) and any others
+   * @param members the members as JSON has them: {@code role}, {@code content} (a text, or such as
+   *     null or a list of parts like {@code {"type": "text", "text": "..."}}) and any others
    * @return the message
    * @throws IllegalArgumentException if the role is no text or blank, or a value is not JSON-like
    */

@@ -75,8 +75,7 @@ class ChatMessageTest {
     ChatMessage message = new ChatMessage("user", "a");
     assertThatThrownBy(() -> message.with("x", new Object()))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage(
-            "field must be a text, number, boolean, list or map but was java.lang.Object");
+        .hasMessage("field must be a text, number, boolean, list or map but was java.lang.Object");
     assertThatThrownBy(() -> message.with("role", "tool"))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("fields must not have a role; it is set by role");

@@ -15,8 +15,8 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * Compares published templates with what the transformers library renders; run by hand with a folder
- * of templates and what chat_template_golden.py wrote for it.
+ * Compares published templates with what the transformers library renders; run by hand with a
+ * folder of templates and what chat_template_golden.py wrote for it.
  */
 final class ChatTemplateCheck {
 
@@ -94,7 +94,8 @@ final class ChatTemplateCheck {
     System.out.println("all " + reference.results().size() + " templates: " + total);
   }
 
-  private static void tell(String source, Reference reference, int chat, Map<String, String> wanted) {
+  private static void tell(
+      String source, Reference reference, int chat, Map<String, String> wanted) {
     System.out.println("  wanted " + wanted);
     try {
       ChatTemplate template = ChatTemplate.of(source, reference.tokens()).withClock(CLOCK);

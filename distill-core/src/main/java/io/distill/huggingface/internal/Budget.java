@@ -4,12 +4,12 @@ import org.jspecify.annotations.Nullable;
 
 /** What one rendering may spend, so that no template runs for ever or fills the memory. */
 final class Budget {
-  /** Some seconds' work; a published template needs a few hundred steps a message. */
-  private static final long STEPS = 20_000_000;
+  /** About a second; a published template needs a few hundred steps a message. */
+  private static final long STEPS = 5_000_000;
 
   static final int LONGEST_TEXT = 1 << 26;
   static final int DEPTH = 200;
-  private static final int CHARACTERS_A_STEP = 16;
+  private static final int CHARACTERS_A_STEP = 32;
 
   private static final ThreadLocal<@Nullable Budget> CURRENT = new ThreadLocal<>();
 

@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** Reads expressions by Jinja's grammar, from the weakest binding to the strongest. */
@@ -57,7 +58,8 @@ final class ExpressionParser {
         case "" -> positional.add(value);
         case "*" -> positional.addAll(Values.iterate(value));
         case "**" ->
-            Values.dict(Arguments.of(value)).forEach((key, one) -> named.put(Values.text(key), one));
+            Values.dict(Arguments.of(value))
+                .forEach((key, one) -> named.put(Values.text(key), one));
         default -> named.put(each.name(), value);
       }
     }
@@ -218,8 +220,7 @@ final class ExpressionParser {
     List<String> operators = new ArrayList<>();
     List<Expression> others = new ArrayList<>();
     while (true) {
-      boolean notIn =
-          atWord("not") && tokens.get(place + 1).equals(new Token(Kind.NAME, "in"));
+      boolean notIn = atWord("not") && tokens.get(place + 1).equals(new Token(Kind.NAME, "in"));
       if (notIn || atWord("in")) {
         place += notIn ? 2 : 1;
         operators.add(notIn ? "not in" : "in");
@@ -259,21 +260,24 @@ final class ExpressionParser {
     };
   }
 
-  private @Nullable String operator(Set<String> wanted) {
-    boolean there = current().kind() == Kind.OPERATOR && wanted.contains(current().text());
-    return there ? tokens.get(place++).text() : null;
-  }
-
-  private static Expression binary(String operator, Expression left, Expression right) {
-    return scope -> Arithmetic.apply(operator, left.value(scope), right.value(scope));
+  /** Reads operators of one strength, which take from left to right. */
+  private Expression computed(Set<String> operators, Supplier<Expression> stronger) {
+    Expression left = stronger.get();
+    while (current().kind() == Kind.OPERATOR && operators.contains(current().text())) {
+      String operator = tokens.get(place++).text();
+      Expression first = left;
+      Expression second = stronger.get();
+      left = scope -> Arithmetic.apply(operator, first.value(scope), second.value(scope));
+    }
+    return left;
   }
 
   private Expression sum() {
-    Expression left = concatenation();
-    for (String each = operator(Set.of("+", "-")); each != null; each = operator(Set.of("+", "-"))) {
-      left = binary(each, left, concatenation());
-    }
-    return left;
+    return computed(Set.of("+", "-"), this::concatenation);
+  }
+
+  private Expression product() {
+    return computed(Set.of("*", "/", "//", "%"), () -> computed(Set.of("**"), () -> unary(true)));
   }
 
   private Expression concatenation() {
@@ -285,25 +289,7 @@ final class ExpressionParser {
     while (skip("~")) {
       parts.add(product());
     }
-    return scope ->
-        PythonText.join("", values(parts, scope).stream().map(Printing::text).toList());
-  }
-
-  private Expression product() {
-    Set<String> wanted = Set.of("*", "/", "//", "%");
-    Expression left = power();
-    for (String each = operator(wanted); each != null; each = operator(wanted)) {
-      left = binary(each, left, power());
-    }
-    return left;
-  }
-
-  private Expression power() {
-    Expression left = unary(true);
-    while (skip("**")) {
-      left = binary("**", left, unary(true));
-    }
-    return left;
+    return scope -> PythonText.join("", values(parts, scope).stream().map(Printing::text).toList());
   }
 
   private Expression unary(boolean filtered) {
@@ -328,42 +314,51 @@ final class ExpressionParser {
   private Expression primary() {
     Token token = current();
     place++;
-    switch (token.kind()) {
-      case NAME:
-        return switch (token.text()) {
-          case "true", "True" -> scope -> true;
-          case "false", "False" -> scope -> false;
-          case "none", "None" -> scope -> None.NONE;
-          default -> scope -> scope.get(token.text());
+    Expression value =
+        switch (token.kind()) {
+          case NAME -> name(token.text());
+          case TEXT -> texts(token.text());
+          case INTEGER -> constant(token.text(), true);
+          case FLOAT -> constant(token.text(), false);
+          case OPERATOR -> bracketed(token.text());
+          case END -> null;
         };
-      case TEXT:
-        StringBuilder text = new StringBuilder(token.text());
-        while (current().kind() == Kind.TEXT) {
-          text.append(tokens.get(place++).text());
-        }
-        String whole = text.toString();
-        return scope -> whole;
-      case INTEGER:
-        return constant(token.text(), true);
-      case FLOAT:
-        return constant(token.text(), false);
-      case OPERATOR:
-        if (token.text().equals("(")) {
-          return skip(")") ? tuple(List.of()) : parenthesised();
-        }
-        if (token.text().equals("[")) {
-          List<Expression> items = list("]");
-          return scope -> values(items, scope);
-        }
-        if (token.text().equals("{")) {
-          return dict();
-        }
-        break;
-      default:
-        break;
+    if (value == null) {
+      place--;
+      throw unexpected("an expression");
     }
-    place--;
-    throw unexpected("an expression");
+    return value;
+  }
+
+  private static Expression name(String name) {
+    return switch (name) {
+      case "true", "True" -> scope -> true;
+      case "false", "False" -> scope -> false;
+      case "none", "None" -> scope -> None.NONE;
+      default -> scope -> scope.get(name);
+    };
+  }
+
+  /** Reads texts that follow each other, which are one. */
+  private Expression texts(String first) {
+    StringBuilder text = new StringBuilder(first);
+    while (current().kind() == Kind.TEXT) {
+      text.append(tokens.get(place++).text());
+    }
+    String whole = text.toString();
+    return scope -> whole;
+  }
+
+  private @Nullable Expression bracketed(String open) {
+    return switch (open) {
+      case "(" -> skip(")") ? tuple(List.of()) : parenthesised();
+      case "[" -> {
+        List<Expression> items = list("]");
+        yield scope -> values(items, scope);
+      }
+      case "{" -> dict();
+      default -> null;
+    };
   }
 
   private static Expression constant(String digits, boolean whole) {
@@ -545,7 +540,7 @@ final class ExpressionParser {
       } else {
         break;
       }
-      comma = skip(",") || comma && targets.size() > 1;
+      comma = skip(",") || (comma && targets.size() > 1);
     } while (tokens.get(place - 1).text().equals(","));
     if (targets.isEmpty()) {
       throw unexpected("a name");

@@ -32,7 +32,8 @@ final class Filters {
     return filter.apply(value, arguments);
   }
 
-  private static void filter(String name, String parameters, BiFunction<Object, Bound, Object> body) {
+  private static void filter(
+      String name, String parameters, BiFunction<Object, Bound, Object> body) {
     List<String> names = Methods.names(parameters);
     ALL.put(name, (value, arguments) -> body.apply(value, arguments.bind(names)));
   }
@@ -64,7 +65,7 @@ final class Filters {
     boolean exact = given.truth(sensitive);
     return value -> {
       Object key = getter.apply(value);
-      return !exact && key instanceof String text ? text.toLowerCase(Locale.ROOT) : key;
+      return (!exact && key instanceof String text) ? text.toLowerCase(Locale.ROOT) : key;
     };
   }
 
@@ -90,8 +91,7 @@ final class Filters {
               given.size() == rest
                   ? Values::truth
                   : each ->
-                      Tests.apply(
-                          Values.text(given.get(rest)), each, arguments.from(rest + 1));
+                      Tests.apply(Values.text(given.get(rest)), each, arguments.from(rest + 1));
           return Items.generator(
               given(value).stream()
                   .filter(each -> test.test(getter.apply(each)) == wanted)
@@ -113,7 +113,7 @@ final class Filters {
       each =
           item -> {
             Object found = getter.apply(item);
-            return found instanceof Undefined && otherwise != null ? otherwise : found;
+            return (found instanceof Undefined && otherwise != null) ? otherwise : found;
           };
     } else if (arguments.positional().isEmpty()) {
       throw new TemplateException("the filter map takes a filter or an attribute");
@@ -128,7 +128,9 @@ final class Filters {
     Object indent = given.get(1, None.NONE);
     boolean lines = indent != None.NONE;
     String unit =
-        indent instanceof String text ? text : PythonText.repeat(" ", lines ? Values.integer(indent) : 0);
+        indent instanceof String text
+            ? text
+            : PythonText.repeat(" ", lines ? Values.integer(indent) : 0);
     String separator = lines ? "," : ", ";
     String colon = ": ";
     if (given.get(2, None.NONE) != None.NONE) {
@@ -160,7 +162,9 @@ final class Filters {
     try {
       if (value instanceof String text) {
         String digits = text.strip().replace("_", "");
-        return digits.matches("[+-]?\\d+") ? Long.parseLong(digits) : (long) Double.parseDouble(digits);
+        return digits.matches("[+-]?\\d+")
+            ? Long.parseLong(digits)
+            : (long) Double.parseDouble(digits);
       }
     } catch (NumberFormatException e) {
       return otherwise;
@@ -206,7 +210,7 @@ final class Filters {
     List<Object> lines = PythonText.lines(Values.text(value) + "\n", false);
     List<String> indented = new ArrayList<>();
     for (Object each : lines) {
-      boolean shift = indented.isEmpty() ? given.truth(1) : !each.equals("") || given.truth(2);
+      boolean shift = indented.isEmpty() ? given.truth(1) : (!each.equals("") || given.truth(2));
       Budget.spendText(unit.length());
       indented.add((shift ? unit : "") + each);
     }
@@ -244,7 +248,8 @@ final class Filters {
         "d attribute",
         (value, given) -> {
           Object attribute = given.get(1, None.NONE);
-          Function<Object, Object> getter = attribute == None.NONE ? each -> each : getter(attribute);
+          Function<Object, Object> getter =
+              attribute == None.NONE ? each -> each : getter(attribute);
           return PythonText.join(
               Printing.text(given.get(0, "")),
               Values.iterate(value).stream().map(getter).map(Printing::text).toList());
@@ -257,7 +262,7 @@ final class Filters {
           name,
           "default_value boolean",
           (value, given) ->
-              value instanceof Undefined || (given.truth(1) && !Values.truth(value))
+              (value instanceof Undefined || (given.truth(1) && !Values.truth(value)))
                   ? given.get(0, "")
                   : value);
     }

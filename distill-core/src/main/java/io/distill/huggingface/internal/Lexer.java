@@ -72,13 +72,16 @@ final class Lexer {
       int simple = "\\'\"nrtbfav\n".indexOf(letter);
       int digits = letter == 'x' ? 2 : letter == 'u' ? 4 : letter == 'U' ? 8 : 0;
       if (simple >= 0) {
-        plain.append(letter == '\n' ? "" : "\\'\"\n\r\t\b\f\u0007\u000b".substring(simple, simple + 1));
+        plain.append(
+            letter == '\n' ? "" : "\\'\"\n\r\t\b\f\u0007\u000b".substring(simple, simple + 1));
       } else if (digits > 0) {
         plain.appendCodePoint(codePoint(text, i + 1, digits));
         i += digits;
       } else if (letter >= '0' && letter <= '7') {
         int end = i + 1;
-        while (end < Math.min(text.length(), i + 3) && text.charAt(end) >= '0' && text.charAt(end) <= '7') {
+        while (end < Math.min(text.length(), i + 3)
+            && text.charAt(end) >= '0'
+            && text.charAt(end) <= '7') {
           end++;
         }
         plain.append((char) Integer.parseInt(text.substring(i, end), 8));

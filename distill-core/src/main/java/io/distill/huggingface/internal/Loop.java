@@ -29,8 +29,7 @@ final class Loop {
       case "depth" -> 1L;
       case "depth0" -> 0L;
       case "previtem" -> index == 0 ? new Undefined(name) : items.get(index - 1);
-      case "nextitem" ->
-          index == items.size() - 1 ? new Undefined(name) : items.get(index + 1);
+      case "nextitem" -> index == items.size() - 1 ? new Undefined(name) : items.get(index + 1);
       case "cycle" -> (Callable) this::cycle;
       case "changed" -> (Callable) this::changed;
       default -> null;

@@ -46,9 +46,10 @@ final class Methods {
     return parameters.isEmpty() ? List.of() : List.of(parameters.split(" ", -1));
   }
 
-  private static boolean affixed(String text, Bound given, BiFunction<String, String, Boolean> test) {
+  private static boolean affixed(
+      String text, Bound given, BiFunction<String, String, Boolean> test) {
     Object affix = given.get(0);
-    String part = given.has(1) || given.has(2) ? part(text, given) : text;
+    String part = (given.has(1) || given.has(2)) ? part(text, given) : text;
     List<Object> any = affix instanceof Tuple tuple ? tuple : List.of(affix);
     return any.stream().anyMatch(each -> test.apply(part, Values.text(each)));
   }
@@ -88,7 +89,10 @@ final class Methods {
         "sep maxsplit",
         (text, given) -> PythonText.split(text, given.text(0), given.integer(1, -1), true));
     text("splitlines", "keepends", (text, given) -> PythonText.lines(text, given.truth(0)));
-    text("startswith", "prefix start end", (text, given) -> affixed(text, given, String::startsWith));
+    text(
+        "startswith",
+        "prefix start end",
+        (text, given) -> affixed(text, given, String::startsWith));
     text("endswith", "suffix start end", (text, given) -> affixed(text, given, String::endsWith));
     text(
         "removeprefix",
@@ -122,7 +126,8 @@ final class Methods {
         "isdigit",
         "",
         (text, given) -> !text.isEmpty() && text.codePoints().allMatch(Character::isDigit));
-    DICTS.put("items", new Method<>(List.of(), (dict, given) -> Items.view("dict_items", pairs(dict))));
+    DICTS.put(
+        "items", new Method<>(List.of(), (dict, given) -> Items.view("dict_items", pairs(dict))));
     DICTS.put(
         "keys",
         new Method<>(

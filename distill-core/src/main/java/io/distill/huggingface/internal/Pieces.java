@@ -137,7 +137,7 @@ final class Pieces {
     } else if (before != '+' && unindent) {
       int line = rest.lastIndexOf('\n') + 1;
       boolean blank = PythonText.strip(rest.substring(line), null, true, false).isEmpty();
-      rest = blank && (line > 0 || atLineBegin) ? rest.substring(0, line) : rest;
+      rest = (blank && (line > 0 || atLineBegin)) ? rest.substring(0, line) : rest;
     }
     if (!rest.isEmpty()) {
       pieces.add(new Piece(Kind.TEXT, rest, 0));

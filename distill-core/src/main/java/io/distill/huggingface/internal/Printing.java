@@ -99,7 +99,7 @@ final class Printing {
   }
 
   private static void quoted(String string, StringBuilder text) {
-    char quote = string.indexOf('\'') >= 0 && string.indexOf('"') < 0 ? '"' : '\'';
+    char quote = (string.indexOf('\'') >= 0 && string.indexOf('"') < 0) ? '"' : '\'';
     text.append(quote);
     string
         .codePoints()
@@ -112,7 +112,8 @@ final class Printing {
               } else if (isPrintable(c)) {
                 text.appendCodePoint(c);
               } else {
-                text.append(String.format(c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c));
+                text.append(
+                    String.format(c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c));
               }
             });
     text.append(quote);
@@ -121,12 +122,12 @@ final class Printing {
   private static boolean isPrintable(int c) {
     return switch (Character.getType(c)) {
       case Character.CONTROL,
-              Character.FORMAT,
-              Character.SURROGATE,
-              Character.PRIVATE_USE,
-              Character.UNASSIGNED,
-              Character.LINE_SEPARATOR,
-              Character.PARAGRAPH_SEPARATOR ->
+          Character.FORMAT,
+          Character.SURROGATE,
+          Character.PRIVATE_USE,
+          Character.UNASSIGNED,
+          Character.LINE_SEPARATOR,
+          Character.PARAGRAPH_SEPARATOR ->
           false;
       default -> c == ' ' || Character.getType(c) != Character.SPACE_SEPARATOR;
     };
@@ -164,7 +165,12 @@ final class Printing {
 
   /** How {@code json.dumps} shall write. */
   record JsonStyle(
-      String indent, boolean lines, String separator, String colon, boolean ascii, boolean sorted) {}
+      String indent,
+      boolean lines,
+      String separator,
+      String colon,
+      boolean ascii,
+      boolean sorted) {}
 
   static String json(Object value, JsonStyle style) {
     StringBuilder text = new StringBuilder();

@@ -29,8 +29,7 @@ final class PythonText {
   }
 
   static String strip(String text, @Nullable String characters, boolean left, boolean right) {
-    IntPredicate goes =
-        characters == null ? PythonText::isSpace : c -> characters.indexOf(c) >= 0;
+    IntPredicate goes = characters == null ? PythonText::isSpace : c -> characters.indexOf(c) >= 0;
     int begin = 0;
     int end = text.length();
     while (left && begin < end && goes.test(text.codePointAt(begin))) {
@@ -95,7 +94,11 @@ final class PythonText {
     int begin = 0;
     for (int i = 0; i < text.length(); i++) {
       char c = text.charAt(i);
-      if ((c >= 10 && c <= 13) || (c >= 0x1c && c <= 0x1e) || c == 0x85 || c == 0x2028 || c == 0x2029) {
+      if ((c >= 10 && c <= 13)
+          || (c >= 0x1c && c <= 0x1e)
+          || c == 0x85
+          || c == 0x2028
+          || c == 0x2029) {
         int end = i;
         if (c == '\r' && i + 1 < text.length() && text.charAt(i + 1) == '\n') {
           i++;
@@ -150,7 +153,8 @@ final class PythonText {
 
   static String repeat(String text, long times) {
     long count = Math.max(0, times);
-    Budget.spendText(text.isEmpty() ? 0 : count > Budget.LONGEST_TEXT ? count : text.length() * count);
+    Budget.spendText(
+        text.isEmpty() ? 0 : count > Budget.LONGEST_TEXT ? count : text.length() * count);
     return text.isEmpty() ? "" : text.repeat((int) count);
   }
 

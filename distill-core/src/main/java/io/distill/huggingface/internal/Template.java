@@ -175,32 +175,35 @@ public final class Template {
         return writing(value);
       }
       String name = parser.name();
-      switch (name) {
-        case "if":
-          return condition(parser);
-        case "for":
-          return loop(parser);
-        case "set":
-          return assignment(parser);
-        case "macro":
-          return macro(parser);
-        case "call":
-          return callBlock(parser);
-        case "filter":
-          return filterBlock(parser);
-        case "generation":
-          return generation(parser);
-        case "break":
-        case "continue":
-          parser.end();
-          End end = name.equals("break") ? End.BREAK : End.CONTINUE;
-          return (scope, output) -> end;
-        case "elif", "else", "endif", "endfor", "endset", "endmacro", "endcall", "endfilter", "endgeneration":
+      return switch (name) {
+        case "if" -> condition(parser);
+        case "for" -> loop(parser);
+        case "set" -> assignment(parser);
+        case "macro" -> macro(parser);
+        case "call" -> callBlock(parser);
+        case "filter" -> filterBlock(parser);
+        case "generation" -> generation(parser);
+        case "break" -> leaving(parser, End.BREAK);
+        case "continue" -> leaving(parser, End.CONTINUE);
+        case "elif",
+            "else",
+            "endif",
+            "endfor",
+            "endset",
+            "endmacro",
+            "endcall",
+            "endfilter",
+            "endgeneration" -> {
           ending = new Ending(name, parser);
-          return null;
-        default:
-          throw new TemplateException("there is no tag named '" + name + "'");
-      }
+          yield null;
+        }
+        default -> throw new TemplateException("there is no tag named '" + name + "'");
+      };
+    }
+
+    private static Statement leaving(ExpressionParser parser, End end) {
+      parser.end();
+      return (scope, output) -> end;
     }
 
     private static Statement writing(Expression value) {
@@ -278,8 +281,7 @@ public final class Template {
       return captured(parser, end, scope -> scope.get(CAPTURED), use);
     }
 
-    private Statement captured(
-        ExpressionParser parser, String end, Expression first, Use use) {
+    private Statement captured(ExpressionParser parser, String end, Expression first, Use use) {
       Expression value = first;
       while (parser.skip("|")) {
         value = parser.filter(value);

@@ -39,7 +39,9 @@ final class Values {
     }
     if (value instanceof Number number) {
       boolean whole =
-          value instanceof Long || value instanceof Integer || value instanceof Short
+          value instanceof Long
+              || value instanceof Integer
+              || value instanceof Short
               || value instanceof Byte;
       return whole ? (Object) number.longValue() : number.doubleValue();
     }
@@ -139,12 +141,12 @@ final class Values {
     Number leftNumber = number(left);
     Number rightNumber = number(right);
     if (leftNumber != null && rightNumber != null) {
-      return leftNumber instanceof Double || rightNumber instanceof Double
+      return (leftNumber instanceof Double || rightNumber instanceof Double)
           ? leftNumber.doubleValue() == rightNumber.doubleValue()
           : leftNumber.equals(rightNumber);
     }
     if (left instanceof List<?> a && right instanceof List<?> b) {
-      if (a.size() != b.size() || left instanceof Tuple != right instanceof Tuple) {
+      if (a.size() != b.size() || (left instanceof Tuple) != (right instanceof Tuple)) {
         return false;
       }
       Iterator<?> others = b.iterator();
@@ -154,7 +156,8 @@ final class Values {
       return a.size() == b.size()
           && a.entrySet().stream()
               .allMatch(
-                  each -> b.containsKey(each.getKey()) && equal(each.getValue(), b.get(each.getKey())));
+                  each ->
+                      b.containsKey(each.getKey()) && equal(each.getValue(), b.get(each.getKey())));
     }
     if (left instanceof Undefined && right instanceof Undefined) {
       return true;
@@ -162,7 +165,7 @@ final class Values {
     if (left instanceof Markup || right instanceof Markup) {
       return Printing.text(left).equals(Printing.text(right)) && isText(left) && isText(right);
     }
-    return left instanceof List || left instanceof Map ? left == right : left.equals(right);
+    return (left instanceof List || left instanceof Map) ? left == right : left.equals(right);
   }
 
   static int compare(Object left, Object right) {
@@ -170,7 +173,7 @@ final class Values {
     Number leftNumber = number(left);
     Number rightNumber = number(right);
     if (leftNumber != null && rightNumber != null) {
-      return leftNumber instanceof Long a && rightNumber instanceof Long b
+      return (leftNumber instanceof Long a && rightNumber instanceof Long b)
           ? Long.compare(a, b)
           : Double.compare(leftNumber.doubleValue(), rightNumber.doubleValue());
     }
@@ -264,10 +267,11 @@ final class Values {
     } else if (number(key) instanceof Long index) {
       if (value instanceof List<?> list) {
         long place = index < 0 ? index + list.size() : index;
-        found = place >= 0 && place < list.size() ? list.get((int) place) : null;
+        found = (place >= 0 && place < list.size()) ? list.get((int) place) : null;
       } else if (value instanceof String text) {
         long place = index < 0 ? index + length(text) : index;
-        found = place >= 0 && place < length(text) ? PythonText.part(text, place, place + 1) : null;
+        found =
+            (place >= 0 && place < length(text)) ? PythonText.part(text, place, place + 1) : null;
       }
     }
     if (found == null && key instanceof String name && !name.startsWith("_")) {
