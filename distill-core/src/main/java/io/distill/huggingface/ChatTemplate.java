@@ -31,9 +31,12 @@ import org.jspecify.annotations.Nullable;
  * <p>Templates reach nothing but these values, and can be as hostile as they like: the text, the
  * depth and the number of steps are limited. What messages say is never taken as a template.
  *
- * <p><b>Limits.</b> Integers have 64 bits. Not known are recursive loops, {@code include}, {@code
- * import}, {@code extends} and {@code block}, the filters that make HTML or wrap lines, and numbers
- * with widths in formats; a template with one of them is refused.
+ * <p><b>Limits.</b> A template is refused, never rendered otherwise, if it uses what no published
+ * template of the usual families does: recursive loops, {@code with}, {@code include}, {@code
+ * import}, {@code extends} and {@code block}, texts formatted by {@code %} or {@code format},
+ * integers beyond 64 bits, the order of lists, or filters such as {@code groupby}, {@code batch},
+ * {@code unique}, {@code sum} and those that make HTML. A name that is read and then set inside of
+ * the same block is seen from outside before it is set, where Jinja may take it as undefined.
  *
  * @see <a href="https://huggingface.co/docs/transformers/chat_templating">Chat templates</a>
  */
