@@ -1,23 +1,16 @@
 package io.distill.conversation;
 
-import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
 import com.google.errorprone.annotations.CanIgnoreReturnValue;
-import com.google.gson.Gson;
-import com.google.gson.GsonBuilder;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
-import com.google.gson.ToNumberPolicy;
-import com.google.gson.reflect.TypeToken;
 import io.distill.data.JsonLines;
 import io.distill.exception.DistillationException;
 import io.distill.huggingface.ChatMessage;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Reads samples from JSON Lines in the usual forms: {@code {"messages": [{"role": ..., "content":
@@ -25,12 +18,6 @@ import org.jspecify.annotations.Nullable;
  * {"text": ...}}. Other members are not looked at.
  */
 public final class Conversations {
-
-  /** Whole numbers stay whole, as templates write them. */
-  private static final Gson GSON =
-      new GsonBuilder().setObjectToNumberStrategy(ToNumberPolicy.LONG_OR_DOUBLE).create();
-
-  private static final TypeToken<Map<String, @Nullable Object>> MEMBERS = new TypeToken<>() {};
 
   private final Path path;
   private boolean skipBadRows;
@@ -145,10 +132,7 @@ public final class Conversations {
   private static List<ChatMessage> messages(JsonElement element) {
     List<ChatMessage> messages = new ArrayList<>();
     for (JsonElement each : element.getAsJsonArray()) {
-      Map<String, @Nullable Object> members = GSON.fromJson(each.getAsJsonObject(), MEMBERS);
-      boolean silent = members.get("content") == null && members.size() < 3;
-      checkArgument(!silent, "a message has neither content nor further members");
-      messages.add(ChatMessage.of(members));
+      messages.add(ChatMessage.fromJson(each.getAsJsonObject()));
     }
     return messages;
   }

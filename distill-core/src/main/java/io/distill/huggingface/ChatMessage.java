@@ -3,6 +3,11 @@ package io.distill.huggingface;
 import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
+import com.google.gson.Gson;
+import com.google.gson.GsonBuilder;
+import com.google.gson.JsonObject;
+import com.google.gson.ToNumberPolicy;
+import com.google.gson.reflect.TypeToken;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -24,6 +29,15 @@ public record ChatMessage(String role, String content, Map<String, @Nullable Obj
 
   private static final String ROLE = "role";
   private static final String CONTENT = "content";
+
+  /** Whole numbers stay whole, as templates write them. */
+  private static final Gson GSON =
+      new GsonBuilder()
+          .serializeNulls()
+          .setObjectToNumberStrategy(ToNumberPolicy.LONG_OR_DOUBLE)
+          .create();
+
+  private static final TypeToken<Map<String, @Nullable Object>> MEMBERS = new TypeToken<>() {};
 
   /**
    * Checks the role and copies the fields.
@@ -69,6 +83,34 @@ public record ChatMessage(String role, String content, Map<String, @Nullable Obj
     String role = String.valueOf(fields.remove(ROLE));
     Object content = fields.remove(CONTENT);
     return new ChatMessage(role, "", fields).with(CONTENT, content);
+  }
+
+  /**
+   * Makes a message of a JSON object, as data files have them.
+   *
+   * @param json the object; whole numbers stay whole
+   * @return the message
+   * @throws IllegalArgumentException as {@link #of(Map)}, or if it says nothing: it has no {@code
+   *     content} and no further member
+   */
+  public static ChatMessage fromJson(JsonObject json) {
+    Map<String, @Nullable Object> members = GSON.fromJson(json, MEMBERS);
+    boolean silent = members.get(CONTENT) == null && members.size() < 3;
+    checkArgument(!silent, "a message has neither content nor further members");
+    return of(members);
+  }
+
+  /**
+   * Returns the message as a JSON object.
+   *
+   * @return a new object, that {@link #fromJson} makes an equal message of
+   */
+  public JsonObject toJson() {
+    JsonObject json = new JsonObject();
+    json.addProperty(ROLE, role);
+    json.addProperty(CONTENT, content);
+    fields.forEach((name, value) -> json.add(name, GSON.toJsonTree(value)));
+    return json;
   }
 
   /**

@@ -59,7 +59,7 @@ public record Prompt(
         text.isPresent() ? "both" : "none of them");
     checkArgument(text.isEmpty() || !text.get().isBlank(), "prompt must not be blank");
     checkArgument(
-        messages.isEmpty() || !messages.stream().allMatch(each -> each.content().isBlank()),
+        messages.isEmpty() || messages.stream().anyMatch(each -> !each.content().isBlank() || !each.fields().isEmpty()),
         "messages must not all be blank");
     checkArgument(
         messages.isEmpty() || !messages.get(messages.size() - 1).role().equals("assistant"),
@@ -200,12 +200,7 @@ public record Prompt(
   /** Returns messages as data files have them. */
   static JsonArray json(List<ChatMessage> messages) {
     JsonArray array = new JsonArray();
-    for (ChatMessage message : messages) {
-      JsonObject object = new JsonObject();
-      object.addProperty("role", message.role());
-      object.addProperty("content", message.content());
-      array.add(object);
-    }
+    messages.forEach(message -> array.add(message.toJson()));
     return array;
   }
 }

@@ -126,18 +126,17 @@ final class PromptFile {
           MESSAGES + " must be a list of at least one message but is " + kind(element));
     }
     for (JsonElement each : array) {
-      if (each instanceof JsonObject message
-          && message.get("role") instanceof JsonPrimitive role
-          && role.isString()
-          && message.get("content") instanceof JsonPrimitive content
-          && content.isString()) {
-        messages.add(new ChatMessage(role.getAsString(), content.getAsString()));
-      } else {
+      try {
+        messages.add(ChatMessage.fromJson(each.getAsJsonObject()));
+      } catch (IllegalArgumentException | IllegalStateException e) {
         throw new IllegalArgumentException(
             MESSAGES
-                + " must each have a role and a content, both strings, but message "
+                + " must each have a role and a content but message "
                 + messages.size()
-                + " has not");
+                + " has not ("
+                + e.getMessage()
+                + ")",
+            e);
       }
     }
     return messages;

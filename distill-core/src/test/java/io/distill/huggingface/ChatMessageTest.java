@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.ArrayList;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -88,5 +90,27 @@ class ChatMessageTest {
     assertThatThrownBy(() -> new ChatMessage(" ", "a"))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("role must not be blank");
+  }
+
+  @Test
+  void json_isReadAndWritten() {
+    String line =
+        "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":7,\"weight\":0.5,\"why\":null}],"
+            + "\"name\":\"x\"}";
+    ChatMessage message = ChatMessage.fromJson(JsonParser.parseString(line).getAsJsonObject());
+    assertThat(message.content()).isEmpty();
+    assertThat(message.toJson().toString()).isEqualTo(line);
+    assertThat(ChatMessage.fromJson(message.toJson())).isEqualTo(message);
+    JsonObject parts =
+        JsonParser.parseString(
+                "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"hello\"}]}")
+            .getAsJsonObject();
+    assertThat(ChatMessage.fromJson(parts).content()).isEqualTo("hello");
+    assertThat(ChatMessage.fromJson(parts).toJson()).isEqualTo(parts);
+    JsonObject silent = new JsonObject();
+    silent.addProperty("role", "user");
+    assertThatThrownBy(() -> ChatMessage.fromJson(silent))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("neither content nor further members");
   }
 }

@@ -106,6 +106,18 @@ class TraceFilterTest {
       assertThat(all.get(1).id()).isEqualTo("7");
       assertThat(all.get(1).messages()).hasSize(1);
     }
+    Files.writeString(
+        file,
+        """
+        {"messages": [{"role": "assistant", "content": null, "tool_calls": [1]}, {"role": "user", "content": "b?"}]}
+        {"messages": [{"role": "assistant", "content": null, "tool_calls": [2]}, {"role": "user", "content": "b?"}]}
+        """);
+    try (Stream<Prompt> prompts = Prompts.jsonLines(file).open()) {
+      List<Prompt> all = prompts.toList();
+      assertThat(all.get(0).messages().get(0).fields()).containsEntry("tool_calls", List.of(1L));
+      // what is called makes another question of it
+      assertThat(all.get(0).id()).isNotEqualTo(all.get(1).id());
+    }
     for (String bad : List.of("{", "{}", "{\"prompt\": 3}", "{\"prompt\": \" \"}", "[]")) {
       Files.writeString(file, "{\"prompt\": \"a\"}\n" + bad + "\n");
       assertThatThrownBy(
