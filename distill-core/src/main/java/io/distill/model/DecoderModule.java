@@ -262,7 +262,7 @@ final class DecoderModule {
               attention = annotate(List[Tensor], [])
               hidden = self.decode(input_ids, attention_mask, layers, relations, attention, %s)
               states = self.states(hidden)
-              return {%s, "mask": torch.to(torch.ne(attention_mask, 0), 4)%s}
+              return {%s, "mask": torch.to(torch.ne(attention_mask, 0), 4), "texts": torch.alias(attention_mask)%s}
             """
                 .formatted(
                     inner.suffix,
@@ -391,7 +391,7 @@ final class DecoderModule {
           """
           def finish%s(self, hidden: Tensor, attention_mask: Tensor) -> Dict[str, Tensor]:
             states = self.states(hidden)
-            return {%s, "mask": torch.to(torch.ne(attention_mask, 0), 4)}
+            return {%s, "mask": torch.to(torch.ne(attention_mask, 0), 4), "texts": torch.alias(attention_mask)}
           """
               .formatted(ending.suffix, last(ending, weight)));
     }

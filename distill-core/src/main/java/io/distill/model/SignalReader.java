@@ -42,7 +42,8 @@ public interface SignalReader {
    * <p>Names: {@code logits}, {@code embedding} or {@code pooler_output}, {@code hidden_states.N}
    * in order, and so {@code attention_scores.N}, {@code queries.N}, {@code keys.N} and {@code
    * values.N}; {@code logit_factors.states} and {@code logit_factors.weight}; {@code mask}, which
-   * tokens count. Dimensions: the first two-dimensional output is the logits and the second the
+   * tokens count; {@code texts}, of which text of its row each token of a causal model is.
+   * Dimensions: the first two-dimensional output is the logits and the second the
    * embedding; three-dimensional ones are hidden states, four-dimensional ones attention scores, in
    * order. The second input, if it is {@code [N, L]} of integers, is the token mask.
    *
@@ -79,6 +80,9 @@ public interface SignalReader {
         signals.embedding(array);
       } else if (name.equals("mask")) {
         signals.mask(array);
+        continue;
+      } else if (name.equals("texts")) {
+        signals.texts(array);
         continue;
       } else if (name.equals("logit_factors.states")) {
         states = array;

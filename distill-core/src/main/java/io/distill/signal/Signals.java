@@ -41,6 +41,7 @@ public final class Signals {
   private final Map<SignalKind, List<NDArray>> layers;
   private final @Nullable LogitFactors logitFactors;
   private final @Nullable NDArray mask;
+  private final @Nullable NDArray texts;
   private final List<String> layerNames;
 
   private Signals(Builder builder) {
@@ -49,6 +50,7 @@ public final class Signals {
     this.layers = new EnumMap<>(builder.layers);
     this.logitFactors = builder.logitFactors;
     this.mask = builder.mask;
+    this.texts = builder.texts;
     this.layerNames = builder.layerNames;
   }
 
@@ -122,9 +124,10 @@ public final class Signals {
   }
 
   /**
-   * Returns the attention scores of the layers, before the softmax and not masked.
+   * Returns the attention scores of the layers, before the softmax.
    *
-   * @return scores, first layer to last, {@code [N, H, L, L]} each
+   * @return scores, first layer to last, {@code [N, H, L, L]} each; of padding anything, and of a
+   *     key that a causal model hides a number as low as -1e9
    * @throws DistillationException if the model gave none
    */
   public List<NDArray> attentionScores() {
@@ -214,6 +217,17 @@ public final class Signals {
   }
 
   /**
+   * Returns which text each token is of, as a causal language model says that reads rows of several
+   * texts: a token sees the tokens before it of its own text.
+   *
+   * @return the number of the text, counted from 1 in each row, and 0 for padding, {@code [N, L]};
+   *     empty for other models
+   */
+  public Optional<NDArray> texts() {
+    return Optional.ofNullable(texts);
+  }
+
+  /**
    * Returns a builder that starts with these signals.
    *
    * @return a builder, to change some of them
@@ -225,6 +239,7 @@ public final class Signals {
     builder.layers.putAll(layers);
     builder.logitFactors = logitFactors;
     builder.mask = mask;
+    builder.texts = texts;
     builder.layerNames = layerNames;
     return builder;
   }
@@ -243,6 +258,7 @@ public final class Signals {
         (kind, arrays) -> builder.layers.put(kind, arrays.stream().map(operation).toList()));
     builder.logitFactors = logitFactors == null ? null : logitFactors.map(operation);
     builder.mask = mask == null ? null : operation.apply(mask);
+    builder.texts = texts == null ? null : operation.apply(texts);
     builder.layerNames = layerNames;
     return builder.build();
   }
@@ -271,6 +287,7 @@ public final class Signals {
     private final Map<SignalKind, List<NDArray>> layers = new EnumMap<>(SignalKind.class);
     private @Nullable LogitFactors logitFactors;
     private @Nullable NDArray mask;
+    private @Nullable NDArray texts;
     private List<String> layerNames = List.of();
 
     private Builder() {}
@@ -366,6 +383,19 @@ public final class Signals {
     @CanIgnoreReturnValue
     public Builder mask(NDArray mask) {
       this.mask = requireNonNull(mask, "mask");
+      return this;
+    }
+
+    /**
+     * Sets which text each token is of, for a causal language model.
+     *
+     * @param texts the number of the text, counted from 1 in each row, and 0 for padding, {@code [N,
+     *     L]}
+     * @return this builder
+     */
+    @CanIgnoreReturnValue
+    public Builder texts(NDArray texts) {
+      this.texts = requireNonNull(texts, "texts");
       return this;
     }
 

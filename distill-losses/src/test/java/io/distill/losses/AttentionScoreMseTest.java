@@ -1,6 +1,7 @@
 package io.distill.losses;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import io.distill.loss.DistillationLoss;
 import io.distill.losses.LossCase.Outcome;
@@ -128,6 +129,23 @@ class AttentionScoreMseTest {
     Outcome outcome = given.evaluate(LOSS);
     assertThat(outcome.value()).isEqualTo(4);
     assertThat(outcome.gradients().get(0).numbers()).containsExactly(-4, 0, 0, 0);
+  }
+
+  /** Whatever says that a key is hidden, to one of both or to both: -1e9 here, -inf there. */
+  @Test
+  void scoresOfHiddenKeys_doNotCount() {
+    float none = Float.NEGATIVE_INFINITY;
+    LossCase given =
+        scores(
+                List.of(new Values(new float[] {1, -1e9f, -1e9f, 2, 0, -1e9f, 4, 5, 6}, 1, 1, 3, 3)),
+                List.of(
+                    new Values(new float[] {3, -1e9f, none, 2, 3, -65504, -1e9f, 5, 8}, 1, 1, 3, 3)))
+            .withMask(new Values(new float[] {1, 1, 1}, 1, 3));
+    Outcome outcome = given.evaluate(LOSS);
+    // one key, two keys, and two of three
+    assertThat(outcome.value()).isCloseTo((4 + 9 / 2. + 4 / 2.) / 3, within(1e-6));
+    assertThat(outcome.gradients().get(0).numbers())
+        .containsExactly(-4 / 3f, 0, 0, 0, -1, 0, 0, 0, -2 / 3f);
   }
 
   @Test

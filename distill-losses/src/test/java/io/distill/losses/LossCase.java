@@ -63,6 +63,7 @@ final class LossCase {
   private @Nullable Values labels;
   private @Nullable Values mask;
   private @Nullable Values teacherMask;
+  private @Nullable Values texts;
   private Values indices = new Values(new double[0], 0);
   private Map<String, Values> parameters = Map.of();
   private Map<String, Values> buffers = Map.of();
@@ -80,6 +81,7 @@ final class LossCase {
     copy.labels = labels;
     copy.mask = mask;
     copy.teacherMask = teacherMask;
+    copy.texts = texts;
     copy.indices = indices;
     copy.parameters = parameters;
     copy.buffers = buffers;
@@ -206,6 +208,13 @@ final class LossCase {
     return copy;
   }
 
+  /** Makes the student a causal model that reads rows of several texts, 0 for padding. */
+  LossCase withTexts(@Nullable Values other) {
+    LossCase copy = copy();
+    copy.texts = other;
+    return copy;
+  }
+
   LossCase withIndices(Values other) {
     LossCase copy = copy();
     copy.indices = other;
@@ -256,6 +265,7 @@ final class LossCase {
     copy.labels = labels == null ? null : labels.rows(rows);
     copy.mask = mask == null ? null : mask.rows(rows);
     copy.teacherMask = teacherMask == null ? null : teacherMask.rows(rows);
+    copy.texts = texts == null ? null : texts.rows(rows);
     copy.indices = indices.rows(rows);
     return copy;
   }
@@ -319,7 +329,9 @@ final class LossCase {
       LossState state = new LossState(learned, kept);
       LossContext.Builder context =
           LossContext.builder(
-                  signals(student, of, mask == null ? null : mask.toArray(manager, type)),
+                  marked(
+                      signals(student, of, mask == null ? null : mask.toArray(manager, type)),
+                      manager),
                   signals(
                       teacher,
                       from,
@@ -418,6 +430,14 @@ final class LossCase {
     return array.getDataType() == DataType.FLOAT64
         ? new Values(array.toDoubleArray(), shape)
         : new Values(array.toFloatArray(), shape);
+  }
+
+  private Signals marked(Signals signals, NDManager manager) {
+    return texts == null
+        ? signals
+        : signals.toBuilder()
+            .texts(manager.create(texts.longs(), new Shape(texts.shape())))
+            .build();
   }
 
   private static Signals signals(List<Part> parts, List<NDArray> arrays, @Nullable NDArray tokens) {

@@ -219,6 +219,52 @@ class MiniLmTest {
     return loud;
   }
 
+  /** The first token of a text attends to itself alone, and a text of one token only to that. */
+  @Test
+  void attentionOfCausalModels_isToEarlierTokensOfTheText() {
+    List<Part> teacher = drawn(11, 1, 1, 2, 4, 2);
+    LossCase given =
+        LossCase.of(teacher, teacher)
+            .withMask(new Values(new float[] {1, 1, 1, 0}, 1, 4))
+            .withTexts(new Values(new float[] {1, 1, 2, 0}, 1, 4));
+    List<Values> student = new ArrayList<>(given.student());
+    // other queries of the first token of each text and of padding
+    student.set(0, turned(student.get(0), 0, 2, 3));
+    assertThat(given.withStudent(student).value(LOSS)).isZero();
+    assertThat(given.withTexts(null).withStudent(student).value(LOSS)).isPositive();
+    student.set(0, turned(student.get(0), 1));
+    assertThat(given.withStudent(student).value(LOSS)).isPositive();
+  }
+
+  /** Negates tokens of {@code [1, 2, 4, 2]}. */
+  private static Values turned(Values values, int... tokens) {
+    double[] numbers = values.doubles().clone();
+    for (int token : tokens) {
+      for (int i = 0; i < numbers.length; i++) {
+        numbers[i] = i / 2 % 4 == token ? -numbers[i] : numbers[i];
+      }
+    }
+    return new Values(numbers, values.shape());
+  }
+
+  /** Queries in groups share keys, as if each had a copy. */
+  @Test
+  void groupedQueries_shareKeys() {
+    List<Part> student = drawn(1, 1, 5, 4, 3, 2);
+    List<Part> teacher = drawn(11, 1, 5, 4, 3, 2);
+    LossCase grouped =
+        LossCase.of(pairs(student, false), pairs(teacher, false)).withMask(MASK);
+    LossCase copied = LossCase.of(pairs(student, true), pairs(teacher, true)).withMask(MASK);
+    assertThat(grouped.value(LOSS)).isCloseTo(copied.value(LOSS), within(1e-6));
+  }
+
+  /** Keeps two of four keys, or gives each of the two to a pair of queries. */
+  private static List<Part> pairs(List<Part> parts, boolean copied) {
+    Part keys = parts.get(1);
+    Values two = Axes.pick(keys.values(), 1, copied ? 4 : 2, i -> copied ? i / 2 : i);
+    return List.of(parts.get(0), keys.with(two), parts.get(2));
+  }
+
   @Test
   void requirements_areQueriesKeysAndValuesOfBoth() {
     assertThat(LOSS.requiresOfStudent()).isEqualTo(Set.copyOf(KINDS));

@@ -8,24 +8,33 @@ import io.distill.mapping.LayerPair;
 import io.distill.signal.SignalKind;
 import java.util.Set;
 
-/** Mean squared error of attention scores before the softmax. */
+/** Mean squared error of attention scores before the softmax, of the keys that a query sees. */
 public record AttentionScoreMse() implements LayerLoss {
+
+  /**
+   * What is lower is no score but the sign of a key that is hidden. Also the lowest number of
+   * float16, -65,504, is below, and no score that a softmax has use for.
+   */
+  private static final double LOWEST_SCORE = -3e4;
 
   private static final Formula FORMULA =
       Formula.of(
           "AttentionScoreMse",
           Heads.MEAN_OVER,
-          // scores of padding may be -inf in models that mask early: drop them before subtracting
+          // hidden scores may be -inf: they are dropped before subtracting. Each query counts the
+          // keys it sees, so that neither later tokens nor other texts of its row change its mean
           """
           def over_queries(self, student: Tensor, teacher: Tensor, mask: Tensor, share: Tensor) -> Tensor:
-            real = mask > 0
-            keys = torch.unsqueeze(torch.unsqueeze(real, 1), 1)
+            keys = torch.unsqueeze(torch.unsqueeze(mask > 0, 1), 1)
             pairs = torch.logical_and(keys, torch.transpose(keys, 2, 3))
-            difference = torch.where(pairs, student, 0.) - torch.where(pairs, teacher, 0.)
-            count = torch.clamp_min(torch.sum(real, [1], True), 1)
-            per_query = torch.sum(torch.mean(difference * difference, [1]), [2]) / count
+            seen = torch.logical_and(torch.ge(student, self.lowest), torch.ge(teacher, self.lowest))
+            seen = torch.logical_and(seen, pairs)
+            difference = torch.where(seen, student, 0.) - torch.where(seen, teacher, 0.)
+            count = torch.clamp_min(torch.sum(seen, [1, 3]), 1)
+            per_query = torch.sum(difference * difference, [1, 3]) / count
             return self.mean_over(per_query, mask, share)
-          """);
+          """)
+          .with("lowest", LOWEST_SCORE);
 
   @Override
   public NDArray distance(LossContext context, LayerPair pair) {

@@ -5,6 +5,7 @@ import io.distill.loss.LossContext;
 import io.distill.losses.internal.FeatureMaps;
 import io.distill.losses.internal.Formula;
 import io.distill.losses.internal.LayerLoss;
+import io.distill.losses.internal.OneText;
 import io.distill.mapping.LayerPair;
 
 /** Squared distance of normalised maps of activation energy. */
@@ -28,6 +29,7 @@ public record AttentionTransfer() implements LayerLoss {
 
   @Override
   public NDArray distance(LossContext context, LayerPair pair) {
+    OneText.check(name(), context);
     NDArray student = context.student().hiddenStates().get(pair.student());
     NDArray teacher = context.teacher().hiddenStates().get(pair.teacher());
     FeatureMaps.check(name(), student, teacher, pair);

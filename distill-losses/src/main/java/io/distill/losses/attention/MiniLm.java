@@ -18,11 +18,21 @@ public record MiniLm(boolean mapped) implements LastLayerLoss {
   private static final Formula FORMULA =
       SelfRelation.formula(
           "MiniLm",
+          // queries in groups share keys
           """
-          def per_query(self, queries: Tensor, keys: Tensor, values: Tensor, teacher_queries: Tensor, teacher_keys: Tensor, teacher_values: Tensor, mask: Tensor) -> Tensor:
-            real = self.real_keys(mask)
-            attention = self.divergence(queries, keys, teacher_queries, teacher_keys, real)
-            return attention + self.divergence(values, values, teacher_values, teacher_values, real)
+          def repeated(self, keys: Tensor, queries: Tensor) -> Tensor:
+            group = torch.size(queries, 1) // torch.size(keys, 1)
+            result = keys
+            if group > 1:
+              result = torch.flatten(torch.expand(torch.unsqueeze(keys, 2), [-1, -1, group, -1, -1]), 1, 2)
+            return result
+          """,
+          """
+          def per_query(self, queries: Tensor, keys: Tensor, values: Tensor, teacher_queries: Tensor, teacher_keys: Tensor, teacher_values: Tensor, tokens: Tensor) -> Tensor:
+            own = self.repeated(keys, queries)
+            given = self.repeated(teacher_keys, teacher_queries)
+            attention = self.divergence(queries, own, teacher_queries, given, self.before(tokens))
+            return attention + self.divergence(values, values, teacher_values, teacher_values, tokens)
           """);
 
   @Override

@@ -34,16 +34,15 @@ public record MiniLmV2(OptionalInt relationHeads, boolean mapped) implements Las
             return torch.transpose(torch.reshape(torch.transpose(x, 1, 2), shape), 1, 2)
           """,
           """
-          def relation(self, student: Tensor, teacher: Tensor, real: Tensor) -> Tensor:
+          def relation(self, student: Tensor, teacher: Tensor, tokens: Tensor) -> Tensor:
             own = self.split(student)
             given = self.split(teacher)
-            return self.divergence(own, own, given, given, real)
+            return self.divergence(own, own, given, given, tokens)
           """,
           """
-          def per_query(self, queries: Tensor, keys: Tensor, values: Tensor, teacher_queries: Tensor, teacher_keys: Tensor, teacher_values: Tensor, mask: Tensor) -> Tensor:
-            real = self.real_keys(mask)
-            relations = self.relation(queries, teacher_queries, real) + self.relation(keys, teacher_keys, real)
-            return relations + self.relation(values, teacher_values, real)
+          def per_query(self, queries: Tensor, keys: Tensor, values: Tensor, teacher_queries: Tensor, teacher_keys: Tensor, teacher_values: Tensor, tokens: Tensor) -> Tensor:
+            relations = self.relation(queries, teacher_queries, tokens) + self.relation(keys, teacher_keys, tokens)
+            return relations + self.relation(values, teacher_values, tokens)
           """);
 
   /**

@@ -8,6 +8,7 @@ import io.distill.loss.LossContext;
 import io.distill.loss.LossSetup;
 import io.distill.losses.internal.Formula;
 import io.distill.losses.internal.LayerLoss;
+import io.distill.losses.internal.OneText;
 import io.distill.losses.internal.Positions;
 import io.distill.mapping.LayerPair;
 import java.util.ArrayList;
@@ -92,6 +93,7 @@ public record FactorTransfer(double rate, int norm) implements LayerLoss {
 
   @Override
   public NDArray distance(LossContext context, LayerPair pair) {
+    OneText.check(name(), context);
     NDArray student = Features.student(context, pair);
     NDArray teacher = Features.teacher(context, pair);
     Shape widths = new Shape(width(context, "encoder", pair), width(context, "translator", pair));

@@ -3,6 +3,7 @@ package io.distill.losses.feature;
 import ai.djl.ndarray.NDArray;
 import io.distill.loss.LossContext;
 import io.distill.losses.internal.Formula;
+import io.distill.losses.internal.OneText;
 import io.distill.losses.internal.Projection;
 import io.distill.mapping.LayerPair;
 
@@ -81,6 +82,7 @@ public record HierarchicalContext(Projection projection) implements ProjectedLos
 
   @Override
   public NDArray distance(LossContext context, LayerPair pair) {
+    OneText.check(name(), context);
     NDArray mask = Features.mask(context, Features.student(context, pair));
     return call(context, pair, FORMULA, "over_rows", mask, context.rowShare()).get(0);
   }

@@ -8,6 +8,7 @@ import io.distill.loss.LossContext;
 import io.distill.loss.LossSetup;
 import io.distill.losses.internal.Formula;
 import io.distill.losses.internal.LayerLoss;
+import io.distill.losses.internal.OneText;
 import io.distill.losses.internal.Positions;
 import io.distill.losses.internal.Projection;
 import io.distill.mapping.LayerPair;
@@ -81,6 +82,7 @@ public record MaskedGeneration(Projection projection, double ratio) implements P
 
   @Override
   public NDArray distance(LossContext context, LayerPair pair) {
+    OneText.check(name(), context);
     NDArray student = Features.student(context, pair);
     return call(
             context,

@@ -5,6 +5,7 @@ import ai.djl.ndarray.types.Shape;
 import io.distill.exception.DistillationException;
 import io.distill.loss.LossContext;
 import io.distill.losses.internal.Formula;
+import io.distill.losses.internal.OneText;
 import io.distill.losses.internal.Projection;
 import io.distill.mapping.LayerPair;
 
@@ -47,6 +48,7 @@ public record PatientKd(Projection projection) implements ProjectedLoss {
 
   @Override
   public NDArray distance(LossContext context, LayerPair pair) {
+    OneText.check(name(), context);
     NDArray student = Features.student(context, pair);
     Shape shape = student.getShape();
     if (shape.dimension() > Features.TOKENS) {

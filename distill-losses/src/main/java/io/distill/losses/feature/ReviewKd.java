@@ -10,6 +10,7 @@ import io.distill.loss.LossContext;
 import io.distill.loss.LossSetup;
 import io.distill.losses.internal.Formula;
 import io.distill.losses.internal.LayerLoss;
+import io.distill.losses.internal.OneText;
 import io.distill.mapping.LayerPair;
 import io.distill.signal.SignalKind;
 import java.util.HashMap;
@@ -95,6 +96,7 @@ public record ReviewKd(int largestWidth) implements DistillationLoss {
 
   @Override
   public NDArray compute(LossContext context) {
+    OneText.check(name(), context);
     context.layerPairs().forEach(pair -> check(context, pair));
     Map<Integer, NDArray> fused = fused(context);
     return context.overLayerPairs(

@@ -7,6 +7,7 @@ import io.distill.loss.LossContext;
 import io.distill.loss.LossSetup;
 import io.distill.losses.internal.FeatureMaps;
 import io.distill.losses.internal.Formula;
+import io.distill.losses.internal.OneText;
 import io.distill.mapping.LayerPair;
 import io.distill.mapping.LayerWeighting;
 import io.distill.signal.SignalKind;
@@ -39,6 +40,7 @@ public record Fsp() implements DistillationLoss {
 
   @Override
   public NDArray compute(LossContext context) {
+    OneText.check(name(), context);
     List<LayerPair> pairs = context.layerPairs();
     if (pairs.size() < 2) {
       throw new DistillationException(

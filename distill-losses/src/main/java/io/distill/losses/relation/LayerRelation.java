@@ -7,6 +7,7 @@ import io.distill.loss.DistillationLoss;
 import io.distill.loss.LossContext;
 import io.distill.loss.LossTerm;
 import io.distill.losses.internal.LayerLoss;
+import io.distill.losses.internal.OneText;
 import io.distill.losses.internal.Positions;
 import io.distill.losses.internal.SameRows;
 import io.distill.mapping.LayerPair;
@@ -97,6 +98,7 @@ public record LayerRelation(DistillationLoss relation, Rows rows) implements Lay
 
   @Override
   public NDArray distance(LossContext context, LayerPair pair) {
+    OneText.check(name(), context);
     NDArray student = context.student().hiddenStates().get(pair.student());
     NDArray teacher = context.teacher().hiddenStates().get(pair.teacher());
     LossContext other = context.teacher().mask().isPresent() ? asStudent(context) : context;

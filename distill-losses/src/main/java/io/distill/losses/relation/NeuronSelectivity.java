@@ -5,6 +5,7 @@ import io.distill.loss.LossContext;
 import io.distill.losses.internal.FeatureMaps;
 import io.distill.losses.internal.Formula;
 import io.distill.losses.internal.LayerLoss;
+import io.distill.losses.internal.OneText;
 import io.distill.mapping.LayerPair;
 
 /** Maximum mean discrepancy of the activation patterns of channels. */
@@ -48,6 +49,7 @@ public record NeuronSelectivity() implements LayerLoss {
 
   @Override
   public NDArray distance(LossContext context, LayerPair pair) {
+    OneText.check(name(), context);
     NDArray student = context.student().hiddenStates().get(pair.student());
     NDArray teacher = context.teacher().hiddenStates().get(pair.teacher());
     FeatureMaps.check(name(), student, teacher, pair);

@@ -8,249 +8,42 @@ import static io.distill.losses.Losses.miniLmV2;
 import static io.distill.losses.Losses.reverseKl;
 import static io.distill.losses.Losses.softTargets;
 import static io.distill.losses.Losses.tokenLevel;
+import static io.distill.losses.training.DecoderTask.STUDENT;
+import static io.distill.losses.training.DecoderTask.lastLoss;
+import static io.distill.losses.training.DecoderTask.recipe;
+import static io.distill.losses.training.DecoderTask.student;
+import static io.distill.losses.training.DecoderTask.teacher;
+import static io.distill.losses.training.DecoderTask.texts;
+import static io.distill.losses.training.DecoderTask.weights;
+import static io.distill.losses.training.DecoderTask.worst;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.Device;
-import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
-import com.google.common.hash.Hashing;
 import io.distill.DistillationResult;
 import io.distill.Distiller;
 import io.distill.data.Batch;
-import io.distill.data.BatchSource;
-import io.distill.data.DistillationDataset;
-import io.distill.data.Tokenizer;
 import io.distill.huggingface.CheckpointFiles;
 import io.distill.loss.DistillationLoss;
-import io.distill.model.Computation;
 import io.distill.model.DeployableModel;
 import io.distill.model.Precision;
-import io.distill.model.ScriptedModel;
 import io.distill.model.TransformerDecoder;
 import io.distill.signal.SignalKind;
-import io.distill.student.Student;
 import io.distill.teacher.CachedTeacher;
 import io.distill.teacher.Teacher;
 import io.distill.torchscript.HostTensor;
 import io.distill.training.Optimizer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.SplittableRandom;
-import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Decoders as teachers and students of the losses on tokens, layers and attention. */
 class DecoderTrainingTest {
-
-  private static final int VOCABULARY = 23;
-
-  private static final TransformerDecoder TEACHER =
-      TransformerDecoder.builder()
-          .vocabularySize(VOCABULARY)
-          .maxPositions(64)
-          .hiddenSize(16)
-          .layers(3)
-          .heads(4)
-          .keyValueHeads(2)
-          .intermediateSize(24)
-          .build();
-
-  private static final TransformerDecoder STUDENT =
-      TEACHER.toBuilder().layers(2).hiddenSize(8).intermediateSize(12).headSize(4).build();
-
-  /** Rows of token ids; a mask that counts texts if a row holds several. */
-  private record Rows(List<int[]> ids, List<int[]> masks, List<int[]> labels)
-      implements DistillationDataset, BatchSource {
-
-    static Rows of(List<int[]> ids) {
-      List<int[]> masks = new ArrayList<>();
-      List<int[]> labels = new ArrayList<>();
-      for (int[] row : ids) {
-        int[] mask = new int[row.length];
-        Arrays.fill(mask, 1);
-        masks.add(mask);
-        int[] label = row.clone();
-        label[0] = -1;
-        labels.add(label);
-      }
-      return new Rows(ids, masks, labels);
-    }
-
-    /** Puts all rows into one. */
-    Rows packed() {
-      int length = ids.stream().mapToInt(row -> row.length).sum();
-      int[] all = new int[length];
-      int[] mask = new int[length];
-      int[] label = new int[length];
-      int at = 0;
-      for (int i = 0; i < ids.size(); i++) {
-        for (int j = 0; j < ids.get(i).length; j++) {
-          all[at] = ids.get(i)[j];
-          mask[at] = i + 1;
-          label[at++] = labels.get(i)[j];
-        }
-      }
-      return new Rows(List.of(all), List.of(mask), List.of(label));
-    }
-
-    @Override
-    public int size() {
-      return ids.size();
-    }
-
-    @Override
-    public List<String> classNames() {
-      return List.of();
-    }
-
-    @Override
-    public int label(int row) {
-      return NO_LABEL;
-    }
-
-    @Override
-    public boolean hasTokenLabels() {
-      return true;
-    }
-
-    @Override
-    public String id(int row) {
-      return Arrays.toString(ids.get(row));
-    }
-
-    @Override
-    public BatchSource inputs(@Nullable Tokenizer tokenizer) {
-      return this;
-    }
-
-    @Override
-    public String fingerprint() {
-      return Hashing.sha256()
-          .hashString(ids.stream().map(Arrays::toString).toList() + "", StandardCharsets.UTF_8)
-          .toString();
-    }
-
-    @Override
-    public int length(int row) {
-      return ids.get(row).length;
-    }
-
-    @Override
-    public int[] tokenLabels(int row) {
-      return labels.get(row);
-    }
-
-    @Override
-    public Batch batch(NDManager manager, int[] rows) {
-      int longest = Arrays.stream(rows).map(this::length).max().orElseThrow();
-      long[] tokens = new long[rows.length * longest];
-      long[] mask = new long[tokens.length];
-      for (int i = 0; i < rows.length; i++) {
-        for (int j = 0; j < length(rows[i]); j++) {
-          tokens[i * longest + j] = ids.get(rows[i])[j];
-          mask[i * longest + j] = masks.get(rows[i])[j];
-        }
-      }
-      Shape shape = new Shape(rows.length, longest);
-      return new Batch(
-          new NDList(manager.create(tokens, shape), manager.create(mask, shape)),
-          rows,
-          Arrays.stream(rows).mapToObj(this::id).toList(),
-          List.of());
-    }
-  }
-
-  /** A rule with a little noise: the next token is the sum of the last two. */
-  private static Rows texts(int count, int longest) {
-    SplittableRandom random = new SplittableRandom(3);
-    List<int[]> rows = new ArrayList<>();
-    for (int i = 0; i < count; i++) {
-      int[] row = new int[3 + random.nextInt(longest - 2)];
-      row[0] = 1 + random.nextInt(VOCABULARY - 1);
-      row[1] = 1 + random.nextInt(VOCABULARY - 1);
-      for (int j = 2; j < row.length; j++) {
-        row[j] = 1 + (row[j - 1] + row[j - 2]) % (VOCABULARY - 1);
-      }
-      rows.add(row);
-    }
-    return Rows.of(rows);
-  }
-
-  private static Student student(TransformerDecoder shape, long seed) {
-    return setup ->
-        new DeployableModel(
-                ScriptedModel.open(
-                    shape, drawn(shape, seed), setup.device(), true, setup.computation()),
-                null,
-                List.of())
-            .withWriter(CheckpointFiles.of("llama", shape));
-  }
-
-  /** Initial weights, but of a size that gives every token an opinion. */
-  private static Map<String, HostTensor> drawn(TransformerDecoder shape, long seed) {
-    Map<String, HostTensor> weights = shape.initialWeights(seed);
-    weights.replaceAll(
-        (name, tensor) -> {
-          if (tensor.shape().dimension() == 1) {
-            return tensor;
-          }
-          float[] values = tensor.toFloatArray();
-          for (int i = 0; i < values.length; i++) {
-            values[i] *= 2;
-          }
-          return HostTensor.of(values, tensor.shape().getShape());
-        });
-    return weights;
-  }
-
-  private static Teacher teacher() {
-    return Teacher.of(
-        new DeployableModel(
-            ScriptedModel.open(
-                TEACHER, drawn(TEACHER, 5), Device.cpu(), false, Computation.standard()),
-            null,
-            List.of()));
-  }
-
-  private static Distiller.Builder recipe(Teacher teacher, DistillationLoss loss) {
-    return Distiller.builder().teacher(teacher).student(student(STUDENT, 9)).loss(loss).seed(4);
-  }
-
-  private static Distiller.Builder recipe(Teacher teacher, DistillationLoss loss, int epochs) {
-    return recipe(teacher, loss)
-        .optimizer(Optimizer.adamW().withLearningRate(0.01))
-        .batchSize(8)
-        .epochs(epochs);
-  }
-
-  private static Map<String, HostTensor> weights(DistillationResult result) {
-    return ((ScriptedModel) result.student().model()).weights();
-  }
-
-  private static double worst(Map<String, HostTensor> one, Map<String, HostTensor> other) {
-    assertThat(one).containsOnlyKeys(other.keySet());
-    double worst = 0;
-    for (Map.Entry<String, HostTensor> each : one.entrySet()) {
-      float[] values = each.getValue().toFloatArray();
-      float[] others = other.get(each.getKey()).toFloatArray();
-      for (int i = 0; i < values.length; i++) {
-        worst = Math.max(worst, Math.abs(values[i] - others[i]));
-      }
-    }
-    return worst;
-  }
-
-  private static double lastLoss(DistillationResult result) {
-    return result.history().get(result.history().size() - 1).loss();
-  }
 
   @Test
   void divergencesAndLayers_areLearned() {
@@ -270,7 +63,7 @@ class DecoderTrainingTest {
 
   @Test
   void chunked_isTokenLevel() {
-    Rows texts = texts(24, 12);
+    DecoderTask.Rows texts = texts(24, 12);
     try (Teacher teacher = teacher();
         DistillationResult whole = recipe(teacher, tokenLevel(reverseKl()), 1).fit(texts);
         DistillationResult parts = recipe(teacher, chunked(reverseKl()), 1).fit(texts)) {
@@ -281,7 +74,7 @@ class DecoderTrainingTest {
 
   @Test
   void packedTexts_giveTheLossAndTheStepOfTextsAlone() {
-    Rows texts = texts(7, 9);
+    DecoderTask.Rows texts = texts(7, 9);
     DistillationLoss loss = tokenLevel(softTargets().plus(hardLabels()));
     Optimizer plain = Optimizer.sgd(0.5);
     try (Teacher teacher = teacher();
@@ -296,7 +89,7 @@ class DecoderTrainingTest {
 
   @Test
   void activationCheckpointing_givesTheSameStep() {
-    Rows texts = texts(16, 12);
+    DecoderTask.Rows texts = texts(16, 12);
     DistillationLoss loss =
         tokenLevel(hardLabels()).plus(hiddenStateMse()).plus(attentionScoreMse());
     try (Teacher teacher = teacher();
@@ -313,7 +106,7 @@ class DecoderTrainingTest {
 
   @Test
   void bfloat16_isNearFloat32() {
-    Rows texts = texts(32, 12);
+    DecoderTask.Rows texts = texts(32, 12);
     try (Teacher teacher = teacher();
         DistillationResult exact = recipe(teacher, tokenLevel(hardLabels()), 3).fit(texts);
         DistillationResult rounded =
@@ -325,7 +118,7 @@ class DecoderTrainingTest {
 
   @Test
   void cachedTeacher_isAskedOnce(@TempDir Path directory) {
-    Rows texts = texts(24, 12);
+    DecoderTask.Rows texts = texts(24, 12);
     Path file = directory.resolve("teacher.cache");
     DistillationLoss loss = tokenLevel(softTargets());
     Map<String, HostTensor> written;
@@ -360,7 +153,7 @@ class DecoderTrainingTest {
 
   @Test
   void dropout_actsInTrainingAlone() {
-    Rows texts = texts(16, 12);
+    DecoderTask.Rows texts = texts(16, 12);
     TransformerDecoder dropping = STUDENT.toBuilder().dropout(0.3).build();
     try (DistillationResult with =
             Distiller.builder()
