@@ -43,9 +43,9 @@ public interface SignalReader {
    * in order, and so {@code attention_scores.N}, {@code queries.N}, {@code keys.N} and {@code
    * values.N}; {@code logit_factors.states} and {@code logit_factors.weight}; {@code mask}, which
    * tokens count; {@code texts}, of which text of its row each token of a causal model is.
-   * Dimensions: the first two-dimensional output is the logits and the second the
-   * embedding; three-dimensional ones are hidden states, four-dimensional ones attention scores, in
-   * order. The second input, if it is {@code [N, L]} of integers, is the token mask.
+   * Dimensions: the first two-dimensional output is the logits and the second the embedding;
+   * three-dimensional ones are hidden states, four-dimensional ones attention scores, in order. The
+   * second input, if it is {@code [N, L]} of integers, is the token mask.
    *
    * @return the reader
    */

@@ -389,8 +389,8 @@ public final class Signals {
     /**
      * Sets which text each token is of, for a causal language model.
      *
-     * @param texts the number of the text, counted from 1 in each row, and 0 for padding, {@code [N,
-     *     L]}
+     * @param texts the number of the text, counted from 1 in each row, and 0 for padding, {@code
+     *     [N, L]}
      * @return this builder
      */
     @CanIgnoreReturnValue

@@ -348,6 +348,25 @@ public interface TraceFilter {
   }
 
   /**
+   * Keeps answers in some languages, as Apache OpenNLP tells them, which an application adds to its
+   * class path:
+   *
+   * <pre>{@code
+   * <dependency><groupId>org.apache.opennlp</groupId><artifactId>opennlp-tools</artifactId></dependency>
+   * <dependency><groupId>org.apache.opennlp</groupId><artifactId>opennlp-models-langdetect</artifactId></dependency>
+   * }</pre>
+   *
+   * @param languages codes of ISO 639-1 such as {@code en}, or of ISO 639-3; at least one
+   * @return the filter "language"; its details have the "language" and, unless there was nothing to
+   *     tell, the "languageShare"
+   * @throws IllegalArgumentException if there is no language or one is unknown
+   * @throws IllegalStateException if OpenNLP or its model is absent
+   */
+  static LanguageFilter language(String... languages) {
+    return LanguageFilter.of(LanguageDetector.openNlp(), languages);
+  }
+
+  /**
    * Keeps answers in some languages, as a detector of your choice tells them. With Lingua, for
    * instance:
    *

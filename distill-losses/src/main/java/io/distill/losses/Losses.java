@@ -950,8 +950,7 @@ public final class Losses {
    *
    * <p><b>Shapes.</b> Hidden states {@code [N, L, D]}, or {@code [N, D]}, which are compared as
    * they are; no maps; result scalar. <b>Numerics.</b> float32; norms are at least 1e-6. Reported
-   * as {@code patientKd}. Rows of several
-   * texts are refused.
+   * as {@code patientKd}. Rows of several texts are refused.
    *
    * <p>Default: {@link Projector#LINEAR}.
    *
@@ -1036,8 +1035,8 @@ public final class Losses {
    *
    * <p><b>Shapes.</b> Hidden states {@code [N, L, D]} (padding does not count), {@code [N, D]} or
    * {@code [N, C, H, W]}, of which the larger is averaged to the smaller's height and width; result
-   * scalar. <b>Numerics.</b> float32; norms are at least 1e-6. Reported as {@code factorTransfer}. Rows of several
-   * texts are refused.
+   * scalar. <b>Numerics.</b> float32; norms are at least 1e-6. Reported as {@code factorTransfer}.
+   * Rows of several texts are refused.
    *
    * <p>Defaults: rate k 0.5, norm 1.
    *
@@ -1163,8 +1162,8 @@ public final class Losses {
    *
    * <p><b>Shapes.</b> Hidden states {@code [N, L, D]} (padding does not count), {@code [N, D]} or
    * {@code [N, C, H, W]}, of which the larger is averaged to the smaller's height and width; result
-   * scalar. <b>Numerics.</b> float32. Reported as {@code maskedGeneration}. Rows of several
-   * texts are refused.
+   * scalar. <b>Numerics.</b> float32. Reported as {@code maskedGeneration}. Rows of several texts
+   * are refused.
    *
    * <p>Defaults: {@link Projector#CONVOLUTION_1X1}, ratio λ 0.65.
    *
@@ -1245,8 +1244,8 @@ public final class Losses {
    *
    * <p><b>Shapes.</b> Hidden states {@code [N, L, D]} (padding does not count), {@code [N, D]} or
    * {@code [N, C, H, W]}, of which the larger is averaged to the smaller's height and width; result
-   * scalar. <b>Numerics.</b> float32. Reported as {@code reviewKd}. Rows of several
-   * texts are refused.
+   * scalar. <b>Numerics.</b> float32. Reported as {@code reviewKd}. Rows of several texts are
+   * refused.
    *
    * <p>Default: largest width 512.
    *
@@ -1331,8 +1330,7 @@ public final class Losses {
    *
    * <p><b>Shapes.</b> Hidden states {@code [N, L, D]} (padding does not count) or {@code [N, C, H,
    * W]}; result scalar. <b>Numerics.</b> float32; norms are at least 1e-12. Reported as {@code
-   * attentionTransfer}. Rows of several
-   * texts are refused.
+   * attentionTransfer}. Rows of several texts are refused.
    *
    * @return an immutable loss, safe to share
    * @see <a href="https://arxiv.org/abs/1612.03928">Zagoruyko and Komodakis, Paying More Attention
@@ -1353,12 +1351,13 @@ public final class Losses {
    * <p>Both models must have the same number of heads. Only pairs of real tokens count: TinyBERT's
    * own code sets the scores of padding to 0 and then averages over them as well. The keys of a
    * query are those that both models let it see, of a causal model the tokens up to its own in its
-   * text; a score below -30,000 is the sign of a hidden key. Models of this
-   * library compute scores outside the fused attention, which costs a little time and {@code [N, H,
-   * L, L]} of memory a layer.
+   * text; a score below -30,000 is the sign of a hidden key. Models of this library compute scores
+   * outside the fused attention, which costs a little time and {@code [N, H, L, L]} of memory a
+   * layer.
    *
    * <p><b>Shapes.</b> Attention scores {@code [N, H, L, L]}; result scalar. <b>Numerics.</b>
-   * float32; scores of padding and of hidden keys may be {@code -inf}. Reported as {@code attentionScoreMse}.
+   * float32; scores of padding and of hidden keys may be {@code -inf}. Reported as {@code
+   * attentionScoreMse}.
    *
    * @return an immutable loss, safe to share
    * @see <a href="https://arxiv.org/abs/1909.10351">Jiao et al., TinyBERT, 2020</a>
@@ -1639,8 +1638,7 @@ public final class Losses {
    * text {@link #onPooledHiddenStates} is often the better choice.
    *
    * <p><b>Shapes.</b> Hidden states {@code [N, D]}, {@code [N, L, D]} or {@code [N, C, H, W]};
-   * result scalar. Reported under the relation's name. Rows of
-   * several texts are refused.
+   * result scalar. Reported under the relation's name. Rows of several texts are refused.
    *
    * @param relation one of the losses of this section, or a weighted sum of some
    * @return an immutable loss, safe to share
@@ -1658,8 +1656,7 @@ public final class Losses {
    * a text into other tokens. The value is the mean over pairs of layers.
    *
    * <p><b>Shapes.</b> Hidden states {@code [N, D]}, {@code [N, L, D]} or {@code [N, C, H, W]};
-   * result scalar. Reported under the relation's name. Rows of
-   * several texts are refused.
+   * result scalar. Reported under the relation's name. Rows of several texts are refused.
    *
    * @param relation one of the losses of this section, or a weighted sum of some
    * @return an immutable loss, safe to share
@@ -1685,8 +1682,7 @@ public final class Losses {
    *
    * <p><b>Shapes.</b> Hidden states {@code [N, L, D]} (padding does not count) or {@code [N, C, H,
    * W]}; result scalar. <b>Numerics.</b> float32; fourth order in the hidden states, so large
-   * activations need a small weight. Reported as {@code fsp}. Rows of several
-   * texts are refused.
+   * activations need a small weight. Reported as {@code fsp}. Rows of several texts are refused.
    *
    * @return an immutable loss, safe to share
    * @see <a
@@ -1714,8 +1710,8 @@ public final class Losses {
    * <p><b>Shapes.</b> Hidden states {@code [N, L, D]} (padding does not count) or {@code [N, C, H,
    * W]}; result scalar. <b>Numerics.</b> float32; norms are at least 1e-12. Computed over positions
    * or over channels, whichever takes fewer products; in the second form a value near 0 may come
-   * out as small as −1e-7. Reported as {@code neuronSelectivity}. Rows of several
-   * texts are refused.
+   * out as small as −1e-7. Reported as {@code neuronSelectivity}. Rows of several texts are
+   * refused.
    *
    * @return an immutable loss, safe to share
    * @see <a href="https://arxiv.org/abs/1707.01219">Huang and Wang, Like What You Like: Knowledge

@@ -137,9 +137,11 @@ class AttentionScoreMseTest {
     float none = Float.NEGATIVE_INFINITY;
     LossCase given =
         scores(
-                List.of(new Values(new float[] {1, -1e9f, -1e9f, 2, 0, -1e9f, 4, 5, 6}, 1, 1, 3, 3)),
                 List.of(
-                    new Values(new float[] {3, -1e9f, none, 2, 3, -65504, -1e9f, 5, 8}, 1, 1, 3, 3)))
+                    new Values(new float[] {1, -1e9f, -1e9f, 2, 0, -1e9f, 4, 5, 6}, 1, 1, 3, 3)),
+                List.of(
+                    new Values(
+                        new float[] {3, -1e9f, none, 2, 3, -65504, -1e9f, 5, 8}, 1, 1, 3, 3)))
             .withMask(new Values(new float[] {1, 1, 1}, 1, 3));
     Outcome outcome = given.evaluate(LOSS);
     // one key, two keys, and two of three

@@ -252,8 +252,7 @@ class MiniLmTest {
   void groupedQueries_shareKeys() {
     List<Part> student = drawn(1, 1, 5, 4, 3, 2);
     List<Part> teacher = drawn(11, 1, 5, 4, 3, 2);
-    LossCase grouped =
-        LossCase.of(pairs(student, false), pairs(teacher, false)).withMask(MASK);
+    LossCase grouped = LossCase.of(pairs(student, false), pairs(teacher, false)).withMask(MASK);
     LossCase copied = LossCase.of(pairs(student, true), pairs(teacher, true)).withMask(MASK);
     assertThat(grouped.value(LOSS)).isCloseTo(copied.value(LOSS), within(1e-6));
   }

@@ -19,11 +19,13 @@ public record AttentionScoreMse() implements LayerLoss {
 
   private static final Formula FORMULA =
       Formula.of(
-          "AttentionScoreMse",
-          Heads.MEAN_OVER,
-          // hidden scores may be -inf: they are dropped before subtracting. Each query counts the
-          // keys it sees, so that neither later tokens nor other texts of its row change its mean
-          """
+              "AttentionScoreMse",
+              Heads.MEAN_OVER,
+              // hidden scores may be -inf: they are dropped before subtracting. Each query counts
+              // the
+              // keys it sees, so that neither later tokens nor other texts of its row change its
+              // mean
+              """
           def over_queries(self, student: Tensor, teacher: Tensor, mask: Tensor, share: Tensor) -> Tensor:
             keys = torch.unsqueeze(torch.unsqueeze(mask > 0, 1), 1)
             pairs = torch.logical_and(keys, torch.transpose(keys, 2, 3))

@@ -26,9 +26,9 @@ final class SelfRelation {
    * <p>{@code tokens(mask, texts)} gives these keys, {@code [N, 1, 1, L]} or {@code [N, 1, L, L]},
    * and {@code before(keys)} those of them that a causal model sees.
    *
-   * <p>Keys that do not count get a score so low that the softmax gives them exactly 0. It is finite
-   * so that their share of the divergence is 0 without another mask, and so that a row of padding
-   * alone, which does not count, has finite gradients.
+   * <p>Keys that do not count get a score so low that the softmax gives them exactly 0. It is
+   * finite so that their share of the divergence is 0 without another mask, and so that a row of
+   * padding alone, which does not count, has finite gradients.
    */
   private static final String[] METHODS = {
     Heads.MEAN_OVER,
