@@ -5,7 +5,6 @@ import static java.util.Objects.requireNonNull;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
-import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.jni.JniUtils;
 import com.google.gson.JsonObject;
@@ -340,10 +339,9 @@ public final class ScriptedModel implements SignalModel {
     }
     boolean gradients = JniUtils.isGradMode();
     JniUtils.setGradMode(false);
-    try (NDManager scratch = module.manager().newSubManager()) {
+    try {
       weights.forEach(
-          (name, tensor) ->
-              tensor.toArray(scratch).copyTo(requireNonNull(module.parameters().get(name))));
+          (name, tensor) -> tensor.copyTo(requireNonNull(module.parameters().get(name))));
     } finally {
       JniUtils.setGradMode(gradients);
     }

@@ -48,7 +48,7 @@ final class Weights {
             (name, array) -> {
               HostTensor tensor = HostTensor.of(array);
               put(hasher, name + " " + tensor.type() + " " + tensor.shape());
-              hasher.putBytes(tensor.bytes());
+              tensor.chunks().forEach(hasher::putBytes);
             });
     return hasher.hash().toString();
   }

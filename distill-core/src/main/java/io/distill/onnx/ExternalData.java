@@ -4,9 +4,10 @@ import ai.onnx.proto.OnnxMl.StringStringEntryProto;
 import ai.onnx.proto.OnnxMl.TensorProto;
 import io.distill.exception.DistillationException;
 import java.io.EOFException;
+import java.io.FileInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -16,6 +17,9 @@ import java.util.Optional;
 
 /** Tensors that a model keeps in files beside it. */
 final class ExternalData {
+
+  /** What an array of bytes holds. */
+  private static final int LARGEST = Integer.MAX_VALUE - 8;
 
   private final Optional<Path> directory;
   private final Map<Path, Long> sizes = new HashMap<>();
@@ -81,8 +85,19 @@ final class ExternalData {
               + length
               + "; export the model again");
     }
-    try (FileChannel channel = FileChannel.open(file)) {
-      if (offset > channel.size() - length) {
+    if (length > LARGEST) {
+      throw new DistillationException(
+          subject
+              + " must have at most "
+              + LARGEST
+              + " bytes but has "
+              + length
+              + "; use the model's Hugging Face checkpoint instead");
+    }
+    // not by a channel, which an interrupt closes
+    try (InputStream in = new FileInputStream(file.toFile())) {
+      long size = Files.size(file);
+      if (offset > size - length) {
         throw new DistillationException(
             subject
                 + " must have "
@@ -92,16 +107,15 @@ final class ExternalData {
                 + " of '"
                 + location
                 + "' but the file has "
-                + channel.size()
+                + size
                 + " bytes; copy or export the model again");
       }
-      ByteBuffer buffer = ByteBuffer.allocate(Math.toIntExact(length));
-      while (buffer.hasRemaining()) {
-        if (channel.read(buffer, offset + buffer.position()) < 0) {
-          throw new EOFException("the file became shorter");
-        }
+      in.skipNBytes(offset);
+      byte[] content = in.readNBytes(Math.toIntExact(length));
+      if (content.length < length) {
+        throw new EOFException("the file became shorter");
       }
-      return buffer.flip();
+      return ByteBuffer.wrap(content);
     } catch (IOException e) {
       throw new DistillationException(
           subject

@@ -5,6 +5,7 @@ import static java.util.Objects.requireNonNull;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import java.io.EOFException;
@@ -29,7 +30,7 @@ import java.util.Set;
 public final class HostTensor {
 
   /** A buffer has less than 2 GiB; a multiple of every element's size. */
-  private static final long MAPPED_PIECE_BYTES = 1L << 30;
+  private static final long PIECE_BYTES = 1L << 30;
 
   private static final Set<DataType> FLOATING =
       Set.of(DataType.FLOAT32, DataType.FLOAT16, DataType.BFLOAT16);
@@ -92,12 +93,12 @@ public final class HostTensor {
               + " in all");
     }
     List<ByteBuffer> pieces = new ArrayList<>();
-    for (long start = 0; start < size || pieces.isEmpty(); start += MAPPED_PIECE_BYTES) {
+    for (long start = 0; start < size || pieces.isEmpty(); start += PIECE_BYTES) {
       pieces.add(
           channel.map(
               FileChannel.MapMode.READ_ONLY,
               position + start,
-              Math.min(MAPPED_PIECE_BYTES, size - start)));
+              Math.min(PIECE_BYTES, size - start)));
     }
     return new HostTensor(type, shape, new Elements.Stored(pieces));
   }
@@ -141,8 +142,26 @@ public final class HostTensor {
    * @return its elements in host memory
    */
   public static HostTensor of(NDArray array) {
-    ByteBuffer source = array.toByteBuffer().order(ByteOrder.nativeOrder());
-    return of(array.getDataType(), array.getShape(), source);
+    long bytes = Math.multiplyExact(array.size(), (long) array.getDataType().getNumOfBytes());
+    if (bytes <= PIECE_BYTES) {
+      ByteBuffer source = array.toByteBuffer().order(ByteOrder.nativeOrder());
+      return of(array.getDataType(), array.getShape(), source);
+    }
+    List<ByteBuffer> pieces = new ArrayList<>();
+    try (NDArray flat = array.reshape(-1)) {
+      for (long start = 0; start < bytes; start += PIECE_BYTES) {
+        try (NDArray piece = flat.get(piece(array.getDataType(), start, bytes))) {
+          pieces.add(piece.toByteBuffer());
+        }
+      }
+    }
+    return new HostTensor(array.getDataType(), array.getShape(), new Elements.Stored(pieces));
+  }
+
+  /** Returns where the piece that begins at a byte is in the elements. */
+  private static NDIndex piece(DataType type, long start, long bytes) {
+    int each = type.getNumOfBytes();
+    return new NDIndex().addSliceDim(start / each, Math.min(bytes, start + PIECE_BYTES) / each);
   }
 
   /**
@@ -348,12 +367,57 @@ public final class HostTensor {
    *
    * @param manager the owner of the copy
    * @return a native array, attached to {@code manager}
-   * @throws IllegalStateException if the elements are 2 GiB or more
+   * @throws IllegalStateException if the type is bfloat16, of which DJL makes no arrays
    */
   public NDArray toArray(NDManager manager) {
-    ByteBuffer direct = ByteBuffer.allocateDirect(oneBuffer()).order(ByteOrder.LITTLE_ENDIAN);
-    elements.read(0, direct);
+    if (type == DataType.BFLOAT16) {
+      // DJL would end the process
+      throw new IllegalStateException(
+          "tensor must not be bfloat16 to become a native array but was "
+              + this
+              + "; take it to(DataType.FLOAT32) first");
+    }
+    if (byteCount() <= PIECE_BYTES) {
+      return toArray(manager, shape, 0, (int) byteCount());
+    }
     NDArray array = manager.create(shape, type);
+    copyPieces(array);
+    return array;
+  }
+
+  /**
+   * Copies the elements into a native array.
+   *
+   * @param target the array, of this type and shape
+   * @throws IllegalStateException as {@link #toArray}
+   */
+  public void copyTo(NDArray target) {
+    if (byteCount() > PIECE_BYTES) {
+      copyPieces(target);
+      return;
+    }
+    try (NDArray copy = toArray(target.getManager())) {
+      copy.copyTo(target);
+    }
+  }
+
+  /** DJL takes no more than 2 GiB at once. */
+  private void copyPieces(NDArray target) {
+    try (NDArray flat = target.reshape(-1)) {
+      for (long start = 0; start < byteCount(); start += PIECE_BYTES) {
+        int bytes = (int) Math.min(PIECE_BYTES, byteCount() - start);
+        Shape part = new Shape(bytes / type.getNumOfBytes());
+        try (NDArray piece = toArray(target.getManager(), part, start, bytes)) {
+          flat.set(piece(type, start, byteCount()), piece);
+        }
+      }
+    }
+  }
+
+  private NDArray toArray(NDManager manager, Shape part, long start, int bytes) {
+    ByteBuffer direct = ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    elements.read(start, direct);
+    NDArray array = manager.create(part, type);
     array.set(direct.rewind());
     return array;
   }

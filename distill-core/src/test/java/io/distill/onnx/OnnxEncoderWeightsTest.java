@@ -788,6 +788,19 @@ class OnnxEncoderWeightsTest {
   }
 
   @Test
+  void read_externalDataInInterruptedThread_isReadAsInAnyOther() throws IOException {
+    Path file = model(external("m.data", "4", "16"));
+    Files.write(file.resolveSibling("m.data"), TinyEncoder.raw(9, 1, 2, 3, 4).toByteArray());
+    Thread.currentThread().interrupt();
+    try {
+      assertThat(OnnxEncoderWeights.read(file).tensors()).containsKey(KEY_BIAS);
+      assertThat(Thread.currentThread().isInterrupted()).isTrue();
+    } finally {
+      Thread.interrupted();
+    }
+  }
+
+  @Test
   void read_externalDataFromStream_isRefused() {
     assertRefused(
         external("m.data", "0", "16"),

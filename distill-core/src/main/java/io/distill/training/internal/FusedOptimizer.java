@@ -264,7 +264,7 @@ public final class FusedOptimizer implements AutoCloseable {
 
   /** Takes over a state that {@link #state} gave, bit for bit. */
   public void restore(Map<String, HostTensor> saved) {
-    Restoring.copy("optimizer state", saved, state, manager);
+    Restoring.copy("optimizer state", saved, state);
   }
 
   @Override

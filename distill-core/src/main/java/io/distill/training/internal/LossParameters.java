@@ -177,7 +177,7 @@ final class LossParameters {
     Map<String, NDArray> present = new LinkedHashMap<>(parameters);
     present.putAll(buffers);
     if (!present.isEmpty() || !saved.isEmpty()) {
-      Restoring.copy("loss state", saved, present, manager);
+      Restoring.copy("loss state", saved, present);
     }
   }
 

@@ -3,7 +3,6 @@ package io.distill.training.internal;
 import static java.util.Objects.requireNonNull;
 
 import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDManager;
 import ai.djl.pytorch.jni.JniUtils;
 import io.distill.exception.DistillationException;
 import io.distill.torchscript.HostTensor;
@@ -15,7 +14,7 @@ final class Restoring {
   private Restoring() {}
 
   static void copy(
-      String what, Map<String, HostTensor> saved, Map<String, NDArray> arrays, NDManager manager) {
+      String what, Map<String, HostTensor> saved, Map<String, NDArray> arrays) {
     if (!saved.keySet().equals(arrays.keySet())) {
       throw new DistillationException(
           what
@@ -27,7 +26,7 @@ final class Restoring {
     }
     boolean gradients = JniUtils.isGradMode();
     JniUtils.setGradMode(false);
-    try (NDManager scratch = manager.newSubManager()) {
+    try {
       saved.forEach(
           (name, tensor) -> {
             NDArray array = requireNonNull(arrays.get(name));
@@ -46,7 +45,7 @@ final class Restoring {
                       + tensor.shape()
                       + "; resume with the recipe that wrote it");
             }
-            tensor.toArray(scratch).copyTo(array);
+            tensor.copyTo(array);
           });
     } finally {
       JniUtils.setGradMode(gradients);

@@ -516,8 +516,7 @@ final class TrainingRun implements AutoCloseable {
         Restoring.copy(
             "teacher state",
             SafeTensors.open(resumed.path().resolve(TEACHER_FILE)).tensors(),
-            follower.state(),
-            manager);
+            follower.state());
       }
     } catch (DistillationException e) {
       throw new DistillationException(
