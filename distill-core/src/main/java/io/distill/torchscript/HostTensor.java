@@ -32,6 +32,15 @@ public final class HostTensor {
   /** A buffer has less than 2 GiB; a multiple of every element's size. */
   private static final long PIECE_BYTES = 1L << 30;
 
+  /** The parts of a large copy on the heap: small enough to find room. */
+  private static final long HEAP_PIECE_BYTES = 1L << 26;
+
+  /**
+   * What DJL copies at once: where memory does not suffice for its copy it ends the process, while
+   * a buffer of our own, being larger, is refused before.
+   */
+  private static final long COPIED_BYTES = 1L << 20;
+
   private static final Set<DataType> FLOATING =
       Set.of(DataType.FLOAT32, DataType.FLOAT16, DataType.BFLOAT16);
 
@@ -143,25 +152,33 @@ public final class HostTensor {
    */
   public static HostTensor of(NDArray array) {
     long bytes = Math.multiplyExact(array.size(), (long) array.getDataType().getNumOfBytes());
-    if (bytes <= PIECE_BYTES) {
+    if (bytes <= COPIED_BYTES) {
       ByteBuffer source = array.toByteBuffer().order(ByteOrder.nativeOrder());
       return of(array.getDataType(), array.getShape(), source);
     }
     List<ByteBuffer> pieces = new ArrayList<>();
     try (NDArray flat = array.reshape(-1)) {
-      for (long start = 0; start < bytes; start += PIECE_BYTES) {
-        try (NDArray piece = flat.get(piece(array.getDataType(), start, bytes))) {
-          pieces.add(piece.toByteBuffer());
-        }
+      for (long start = 0; start < bytes; start += HEAP_PIECE_BYTES) {
+        pieces.add(copied(flat, start, Math.min(bytes, start + HEAP_PIECE_BYTES)));
       }
     }
     return new HostTensor(array.getDataType(), array.getShape(), new Elements.Stored(pieces));
   }
 
-  /** Returns where the piece that begins at a byte is in the elements. */
-  private static NDIndex piece(DataType type, long start, long bytes) {
+  private static ByteBuffer copied(NDArray flat, long start, long end) {
+    ByteBuffer piece = ByteBuffer.allocate(Math.toIntExact(end - start));
+    for (long from = start; from < end; from += COPIED_BYTES) {
+      long to = Math.min(end, from + COPIED_BYTES);
+      try (NDArray part = flat.get(elements(flat.getDataType(), from, to))) {
+        piece.put(part.toByteBuffer());
+      }
+    }
+    return piece.flip();
+  }
+
+  private static NDIndex elements(DataType type, long fromByte, long toByte) {
     int each = type.getNumOfBytes();
-    return new NDIndex().addSliceDim(start / each, Math.min(bytes, start + PIECE_BYTES) / each);
+    return new NDIndex().addSliceDim(fromByte / each, toByte / each);
   }
 
   /**
@@ -408,7 +425,7 @@ public final class HostTensor {
         int bytes = (int) Math.min(PIECE_BYTES, byteCount() - start);
         Shape part = new Shape(bytes / type.getNumOfBytes());
         try (NDArray piece = toArray(target.getManager(), part, start, bytes)) {
-          flat.set(piece(type, start, byteCount()), piece);
+          flat.set(elements(type, start, start + bytes), piece);
         }
       }
     }
