@@ -34,16 +34,24 @@ class LargeTensorTest {
   private static final int COLUMNS = 30_000;
   private static final long ELEMENTS = (long) ROWS * COLUMNS;
 
-  /** Numbers at the ends and on both sides of 1 GiB and 2 GiB, by their index; bfloat16 has them. */
+  /**
+   * Numbers at the ends and on both sides of 1 GiB and 2 GiB, by their index; bfloat16 has them.
+   */
   private static final Map<Long, Float> MARKS =
       new TreeMap<>(
           Map.of(
-              0L, 1f,
-              (1L << 29) - 1, -2f,
-              1L << 29, 3f,
-              (1L << 30) - 1, -4f,
-              1L << 30, 5f,
-              ELEMENTS - 1, -6f));
+              0L,
+              1f,
+              (1L << 29) - 1,
+              -2f,
+              1L << 29,
+              3f,
+              (1L << 30) - 1,
+              -4f,
+              1L << 30,
+              5f,
+              ELEMENTS - 1,
+              -6f));
 
   @TempDir static Path directory;
 
@@ -55,7 +63,7 @@ class LargeTensorTest {
     byte[] json = header.getBytes(StandardCharsets.UTF_8);
     try (RandomAccessFile file =
         new RandomAccessFile(directory.resolve("model.safetensors").toFile(), "rw")) {
-      long start = Long.BYTES + json.length;
+      long start = (long) Long.BYTES + json.length;
       file.setLength(start + 2 * ELEMENTS);
       file.write(little(Long.BYTES).putLong(json.length).array());
       file.write(json);
@@ -107,14 +115,12 @@ class LargeTensorTest {
     long row = (1L << 30) / COLUMNS;
     HostTensor part = tensor.rows(row, row + 1);
     long first = row * COLUMNS;
-    assertThat(marks(part))
-        .isEqualTo(Map.of((1L << 30) - 1 - first, -4f, (1L << 30) - first, 5f));
+    assertThat(marks(part)).isEqualTo(Map.of((1L << 30) - 1 - first, -4f, (1L << 30) - first, 5f));
     try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
       assertThat(part.toArray(manager).sum().getFloat()).isEqualTo(1);
     }
     HostTensor joined =
-        HostTensor.concatenated(
-            List.of(tensor.rows(ROWS - 1, ROWS), tensor.rows(0, 1)));
+        HostTensor.concatenated(List.of(tensor.rows(ROWS - 1, ROWS), tensor.rows(0, 1)));
     assertThat(marks(joined)).isEqualTo(Map.of(COLUMNS - 1L, -6f, (long) COLUMNS, 1f));
   }
 
@@ -139,8 +145,7 @@ class LargeTensorTest {
 
   @Test
   void largeTensor_isWrittenAndReadAgain(@TempDir Path again) {
-    CheckpointTensors.write(
-        again, Map.of("large", large(directory)), 1L << 30, DataType.FLOAT16);
+    CheckpointTensors.write(again, Map.of("large", large(directory)), 1L << 30, DataType.FLOAT16);
     assertThat(marks(large(again))).isEqualTo(MARKS);
   }
 }

@@ -38,11 +38,8 @@ final class LossParameters {
   private final Map<String, Map<String, NDArray>> buffersByTerm = new LinkedHashMap<>();
 
   private final List<LossState.Update> pending = new ArrayList<>();
-  private final NDManager manager;
 
-  private LossParameters(NDManager manager) {
-    this.manager = manager;
-  }
+  private LossParameters() {}
 
   /** What the terms of a loss, and the run's temperature, have declared; still in Java memory. */
   static final class Declared {
@@ -79,7 +76,7 @@ final class LossParameters {
 
     /** Makes the arrays. */
     LossParameters allocate(NDManager manager) {
-      LossParameters all = new LossParameters(manager);
+      LossParameters all = new LossParameters();
       byOwner.forEach(
           (owner, declared) -> {
             all.parametersByTerm.put(owner, own(owner, declared.learned, all.parameters, manager));

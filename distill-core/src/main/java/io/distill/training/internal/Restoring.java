@@ -13,8 +13,7 @@ final class Restoring {
 
   private Restoring() {}
 
-  static void copy(
-      String what, Map<String, HostTensor> saved, Map<String, NDArray> arrays) {
+  static void copy(String what, Map<String, HostTensor> saved, Map<String, NDArray> arrays) {
     if (!saved.keySet().equals(arrays.keySet())) {
       throw new DistillationException(
           what
