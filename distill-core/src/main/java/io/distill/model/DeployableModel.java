@@ -339,7 +339,8 @@ public final class DeployableModel implements AutoCloseable {
       throw new DistillationException(
           "configuration file must exist but "
               + file
-              + " does not; give a directory that DeployableModel.save wrote");
+              + " does not; give a directory that DeployableModel.save wrote, or a Hugging Face"
+              + " checkpoint");
     }
     return StrictJson.object(
         StrictJson.text(file, "configuration file", MAX_CONFIG_BYTES),

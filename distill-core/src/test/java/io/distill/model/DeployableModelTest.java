@@ -249,7 +249,8 @@ class DeployableModelTest {
         .hasMessage(
             "configuration file must exist but "
                 + directory.resolve("config.json")
-                + " does not; give a directory that DeployableModel.save wrote");
+                + " does not; give a directory that DeployableModel.save wrote, or a Hugging Face"
+                + " checkpoint");
     saveAgain();
     Files.delete(directory.resolve("tokenizer.json"));
     refused()
