@@ -59,7 +59,9 @@ public record Prompt(
         text.isPresent() ? "both" : "none of them");
     checkArgument(text.isEmpty() || !text.get().isBlank(), "prompt must not be blank");
     checkArgument(
-        messages.isEmpty() || messages.stream().anyMatch(each -> !each.content().isBlank() || !each.fields().isEmpty()),
+        messages.isEmpty()
+            || messages.stream()
+                .anyMatch(each -> !each.content().isBlank() || !each.fields().isEmpty()),
         "messages must not all be blank");
     checkArgument(
         messages.isEmpty() || !messages.get(messages.size() - 1).role().equals("assistant"),

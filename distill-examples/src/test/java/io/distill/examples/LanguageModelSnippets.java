@@ -56,7 +56,8 @@ final class LanguageModelSnippets {
 
   static void compare(
       DistillationResult result, ModelTeacher teacher, DistillationDataset heldOut) {
-    LanguageModelEvaluation lost = LanguageModelEvaluation.of(result.student(), teacher.model(), heldOut);
+    LanguageModelEvaluation lost =
+        LanguageModelEvaluation.of(result.student(), teacher.model(), heldOut);
     System.out.println(lost); // perplexity, accuracy, agreement with the teacher, KL
   }
 }
