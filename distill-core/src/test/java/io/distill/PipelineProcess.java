@@ -1,6 +1,7 @@
 package io.distill;
 
 import io.distill.data.Tokenizer;
+import io.distill.data.WordTokenizers;
 import io.distill.generation.GenerationOptions;
 import io.distill.loss.DistillationLoss;
 import io.distill.provenance.Terms;
@@ -25,7 +26,6 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
-import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
@@ -40,20 +40,7 @@ final class PipelineProcess {
 
   private static final List<String> WORDS = words();
 
-  static final Tokenizer TOKENIZER =
-      Tokenizer.parse(
-          """
-          {"version": "1.0", "truncation": null, "padding": null,
-           "added_tokens": [{"id": 0, "content": "<end>", "special": true, "single_word": false,
-             "lstrip": false, "rstrip": false, "normalized": false}],
-           "normalizer": null, "pre_tokenizer": {"type": "WhitespaceSplit"},
-           "post_processor": null, "decoder": null,
-           "model": {"type": "WordLevel", "unk_token": "<unk>", "vocab": {%s}}}
-          """
-              .formatted(
-                  WORDS.stream()
-                      .map(word -> "\"" + word + "\": " + WORDS.indexOf(word))
-                      .collect(Collectors.joining(", "))));
+  static final Tokenizer TOKENIZER = WordTokenizers.ofWords(WORDS);
 
   private PipelineProcess() {}
 

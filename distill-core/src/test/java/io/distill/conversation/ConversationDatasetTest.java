@@ -9,6 +9,7 @@ import ai.djl.ndarray.NDManager;
 import io.distill.data.Batch;
 import io.distill.data.BatchSource;
 import io.distill.data.Tokenizer;
+import io.distill.data.WordTokenizers;
 import io.distill.exception.DistillationException;
 import io.distill.huggingface.ChatMessage;
 import java.nio.file.Files;
@@ -34,20 +35,7 @@ class ConversationDatasetTest {
   private static final int END = 0;
 
   /** A word a token; the end token also pads. */
-  private static final Tokenizer TOKENIZER =
-      Tokenizer.parse(
-          """
-          {"version": "1.0", "truncation": null, "padding": null,
-           "added_tokens": [{"id": 0, "content": "<end>", "special": true, "single_word": false,
-             "lstrip": false, "rstrip": false, "normalized": false}],
-           "normalizer": null, "pre_tokenizer": {"type": "WhitespaceSplit"},
-           "post_processor": null, "decoder": null,
-           "model": {"type": "WordLevel", "unk_token": "<unk>", "vocab": {%s}}}
-          """
-              .formatted(
-                  WORDS.stream()
-                      .map(word -> "\"" + word + "\": " + WORDS.indexOf(word))
-                      .collect(Collectors.joining(", "))));
+  private static final Tokenizer TOKENIZER = WordTokenizers.ofWords(WORDS);
 
   /** A header, the words, an end token and a line end for each message. */
   private static final ConversationTemplate TEMPLATE =

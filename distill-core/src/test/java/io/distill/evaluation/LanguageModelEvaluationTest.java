@@ -18,6 +18,7 @@ import io.distill.data.BatchSource;
 import io.distill.data.TextDataset;
 import io.distill.data.TextExample;
 import io.distill.data.Tokenizer;
+import io.distill.data.WordTokenizers;
 import io.distill.exception.DistillationException;
 import io.distill.model.DeployableModel;
 import io.distill.model.ScriptedModel;
@@ -30,25 +31,13 @@ import io.distill.training.EarlyStopping;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 class LanguageModelEvaluationTest {
 
-  private static final Tokenizer WORDS =
-      Tokenizer.parse(
-          """
-          {"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
-           "normalizer": null, "pre_tokenizer": {"type": "WhitespaceSplit"},
-           "post_processor": null, "decoder": null,
-           "model": {"type": "WordLevel", "unk_token": "w0", "vocab": {%s}}}
-          """
-              .formatted(
-                  IntStream.range(0, 20)
-                      .mapToObj(i -> "\"w" + i + "\": " + i)
-                      .collect(Collectors.joining(", "))));
+  private static final Tokenizer WORDS = WordTokenizers.numbered(20);
 
   private static DeployableModel model(int vocabulary, long seed) {
     TransformerDecoder shape =

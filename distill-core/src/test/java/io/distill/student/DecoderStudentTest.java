@@ -12,6 +12,7 @@ import ai.djl.ndarray.types.Shape;
 import io.distill.conversation.Conversation;
 import io.distill.conversation.ConversationDataset;
 import io.distill.data.Tokenizer;
+import io.distill.data.WordTokenizers;
 import io.distill.exception.DistillationException;
 import io.distill.huggingface.Checkpoint;
 import io.distill.huggingface.CheckpointFiles;
@@ -36,18 +37,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class DecoderStudentTest {
 
-  private static final Tokenizer TOKENIZER =
-      Tokenizer.parse(
-          """
-          {"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
-           "normalizer": null, "pre_tokenizer": {"type": "WhitespaceSplit"},
-           "post_processor": null, "decoder": null,
-           "model": {"type": "WordLevel", "unk_token": "w0", "vocab": {%s}}}
-          """
-              .formatted(
-                  IntStream.range(0, 90)
-                      .mapToObj(i -> "\"w" + i + "\": " + i)
-                      .collect(Collectors.joining(", "))));
+  private static final Tokenizer TOKENIZER = WordTokenizers.numbered(90);
 
   private static DeployableModel golden(String name) {
     try {

@@ -22,6 +22,7 @@ import io.distill.conversation.Conversation;
 import io.distill.conversation.ConversationDataset;
 import io.distill.data.DistillationDataset;
 import io.distill.data.Tokenizer;
+import io.distill.data.WordTokenizers;
 import io.distill.exception.DistillationException;
 import io.distill.huggingface.Checkpoint;
 import io.distill.model.ActivationImportance;
@@ -53,18 +54,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  */
 class PrunedDecoderTest {
 
-  private static final Tokenizer WORDS =
-      Tokenizer.parse(
-          """
-          {"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
-           "normalizer": null, "pre_tokenizer": {"type": "WhitespaceSplit"},
-           "post_processor": null, "decoder": null,
-           "model": {"type": "WordLevel", "unk_token": "w0", "vocab": {%s}}}
-          """
-              .formatted(
-                  IntStream.range(0, 96)
-                      .mapToObj(i -> "\"w" + i + "\": " + i)
-                      .collect(Collectors.joining(", "))));
+  private static final Tokenizer WORDS = WordTokenizers.numbered(96);
 
   private static Path folder(String name) throws URISyntaxException {
     return Path.of(Checkpoint.class.getResource("golden/" + name + "/config.json").toURI())
