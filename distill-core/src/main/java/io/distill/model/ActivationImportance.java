@@ -16,6 +16,7 @@ import io.distill.internal.NativeEngine;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Locale;
+import java.util.Random;
 import java.util.stream.IntStream;
 
 /**
@@ -117,6 +118,17 @@ public final class ActivationImportance {
     }
     return new ActivationImportance(
         scripted.fingerprint(), inputs.size(), meter.tokens(), meter.sums());
+  }
+
+  /**
+   * Deals the importances out anew at random, among layers, among the heads and the neurons of each
+   * layer and among channels: what a choice by importance has to be better than.
+   *
+   * @param seed the seed of the draw
+   * @return a copy; {@link #squares}, which decide nothing, stay
+   */
+  public ActivationImportance shuffled(long seed) {
+    return new ActivationImportance(model, rows, tokens, sums.shuffled(new Random(seed)));
   }
 
   /**

@@ -5,8 +5,13 @@ import static java.util.Objects.checkIndex;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import com.google.common.primitives.ImmutableDoubleArray;
+import com.google.common.primitives.Ints;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
+import java.util.Random;
+import java.util.stream.IntStream;
 
 /** Adds up over batches what {@link DecoderModule} gives of one. Not thread-safe. */
 final class ActivationMeter {
@@ -90,7 +95,7 @@ final class ActivationMeter {
     }
 
     double[] channels() {
-      double[] channels = roots(all.get(OF_LAYER * layers + 1).toArray());
+      double[] channels = roots(all.get(OF_LAYER * layers + SIZES_BEFORE_ATTENTION).toArray());
       for (int i = 0; i < layers; i++) {
         addTo(channels, roots(of(i, SIZES_BEFORE_ATTENTION).toArray()));
         addTo(channels, roots(of(i, SIZES_BEFORE_FORWARD).toArray()));
@@ -102,6 +107,41 @@ final class ActivationMeter {
       int part = norm % 2 == 0 ? SQUARES_BEFORE_ATTENTION : SQUARES_BEFORE_FORWARD;
       // the last norm stands where a further layer would begin
       return of(norm / 2, part).toArray();
+    }
+
+    Sums shuffled(Random random) {
+      int[] ofChannels = permutation(of(0, SIZES_BEFORE_ATTENTION).length(), random);
+      int[] ofLayers = permutation(layers, random);
+      List<ImmutableDoubleArray> dealt = new ArrayList<>(all);
+      for (int i = 0; i < layers; i++) {
+        int from = OF_LAYER * i;
+        int channels = of(i, CONTEXT).length();
+        int[] ofHeads = permutation(channels / headSize, random);
+        int[] ofContext = new int[channels];
+        for (int j = 0; j < channels; j++) {
+          ofContext[j] = ofHeads[j / headSize] * headSize + j % headSize;
+        }
+        int[] ofNeurons = permutation(of(i, NEURONS).length(), random);
+        dealt.set(from + CONTEXT, permuted(of(i, CONTEXT), ofContext));
+        dealt.set(from + NEURONS, permuted(of(i, NEURONS), ofNeurons));
+        dealt.set(from + TURNED, of(ofLayers[i], TURNED));
+        for (int part : new int[] {SIZES_BEFORE_ATTENTION, SIZES_BEFORE_FORWARD}) {
+          dealt.set(from + part, permuted(of(i, part), ofChannels));
+        }
+      }
+      int last = OF_LAYER * layers + SIZES_BEFORE_ATTENTION;
+      dealt.set(last, permuted(all.get(last), ofChannels));
+      return new Sums(layers, headSize, List.copyOf(dealt));
+    }
+
+    private static int[] permutation(int count, Random random) {
+      List<Integer> places = new ArrayList<>(IntStream.range(0, count).boxed().toList());
+      Collections.shuffle(places, random);
+      return Ints.toArray(places);
+    }
+
+    private static ImmutableDoubleArray permuted(ImmutableDoubleArray values, int[] places) {
+      return ImmutableDoubleArray.copyOf(Arrays.stream(places).mapToDouble(values::get));
     }
 
     private static double[] roots(double[] squares) {

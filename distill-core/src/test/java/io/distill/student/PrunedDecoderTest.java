@@ -329,6 +329,29 @@ class PrunedDecoderTest {
   }
 
   @Test
+  void shuffled_dealsTheSameImportancesOutAnew() throws Exception {
+    try (DeployableModel whole = model("llama")) {
+      ActivationImportance importance = ActivationImportance.measure(whole, calibration());
+      ActivationImportance shuffled = importance.shuffled(5);
+      assertThat(shuffled.fingerprint())
+          .isEqualTo(importance.shuffled(5).fingerprint())
+          .isNotEqualTo(importance.shuffled(6).fingerprint());
+      assertThat(shuffled.squares(2)).isEqualTo(importance.squares(2));
+      assertDealt(shuffled.channels(), importance.channels());
+      assertDealt(shuffled.neurons(1), importance.neurons(1));
+      assertThat(shuffled.heads(0).stream().sorted().toArray())
+          .isEqualTo(importance.heads(0).stream().sorted().toArray());
+      assertThat(shuffled.layers().stream().sorted().toArray())
+          .isEqualTo(importance.layers().stream().sorted().toArray());
+    }
+  }
+
+  private static void assertDealt(ImmutableDoubleArray shuffled, ImmutableDoubleArray before) {
+    assertThat(shuffled).isNotEqualTo(before);
+    assertThat(shuffled.stream().sorted().toArray()).isEqualTo(before.stream().sorted().toArray());
+  }
+
+  @Test
   void namedLayersAndTrimmedVocabulary_goTogetherWithPruning() throws Exception {
     try (DeployableModel whole = model("llama");
         Teacher teacher = Teacher.of(whole)) {
