@@ -14,6 +14,7 @@ import io.distill.data.DistillationDataset;
 import io.distill.exception.DistillationException;
 import io.distill.internal.NativeEngine;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Random;
@@ -242,9 +243,8 @@ public final class ActivationImportance {
               .sorted((a, b) -> Double.compare(heads[a], heads[b]))
               .toList();
       double[] neurons = sums.neurons(i);
-      double tenth = IntStream.range(0, neurons.length).mapToDouble(j -> neurons[j]).sum();
-      double bound = tenth / neurons.length / 10;
-      long weak = IntStream.range(0, neurons.length).filter(j -> neurons[j] < bound).count();
+      double bound = Arrays.stream(neurons).average().orElse(0) / 10;
+      long weak = Arrays.stream(neurons).filter(each -> each < bound).count();
       text.append(
           String.format(
               Locale.ROOT,
