@@ -16,6 +16,7 @@ import io.distill.data.WordTokenizers;
 import io.distill.exception.DistillationException;
 import io.distill.huggingface.Checkpoint;
 import io.distill.huggingface.CheckpointFiles;
+import io.distill.model.ActivationImportance;
 import io.distill.model.DecodingSession;
 import io.distill.model.DeployableModel;
 import io.distill.model.ScriptedModel;
@@ -149,6 +150,39 @@ class DecoderStudentTest {
           int end = trimmed.id("<end>").orElseThrow();
           assertThat(CheckpointFiles.of(again).orElseThrow().endIds().asList())
               .containsExactly(end);
+        }
+      }
+    }
+  }
+
+  @Test
+  void trimmedVocabulary_ofAPrunedStudent_keepsTheScoresOfItsPieces() {
+    DeployableModel loaded = golden("llama");
+    try (DeployableModel whole =
+            new DeployableModel(loaded.model(), PIECES, List.of())
+                .withWriter(loaded.writer().orElseThrow());
+        Teacher teacher = Teacher.of(whole)) {
+      ActivationImportance importance =
+          ActivationImportance.measure(
+              whole,
+              ConversationDataset.builder()
+                  .conversations(List.of(Conversation.of("theandin"), Conversation.of("cab")))
+                  .tokenizer(PIECES)
+                  .build());
+      Tokenizer trimmed = PIECES.trimmedTo(List.of("theand"));
+      DecoderStudent.Builder pruned =
+          Student.decoder().prunedBy(importance).hiddenSize(24).intermediateSize(30);
+      try (DeployableModel all = pruned.build().open(setup(teacher));
+          DeployableModel some = pruned.tokenizer(trimmed).build().open(setup(teacher))) {
+        assertThat(some.parameterCount()).isLessThan(all.parameterCount());
+        float[][] expected = decoded(all, PIECES.encode("theandcab"));
+        float[][] scores = decoded(some, trimmed.encode("theandcab"));
+        int[] original = trimmed.originalIds();
+        assertThat(original.length).isLessThan(PIECES.vocabularySize());
+        for (int i = 0; i < original.length; i++) {
+          assertThat(scores[0][i])
+              .as("piece %s", i)
+              .isCloseTo(expected[0][original[i]], within(1e-5f));
         }
       }
     }

@@ -352,7 +352,7 @@ class PrunedDecoderTest {
   }
 
   @Test
-  void namedLayersAndTrimmedVocabulary_goTogetherWithPruning() throws Exception {
+  void namedLayers_goTogetherWithPruning() throws Exception {
     try (DeployableModel whole = model("llama");
         Teacher teacher = Teacher.of(whole)) {
       ActivationImportance importance = ActivationImportance.measure(whole, calibration());
