@@ -27,6 +27,7 @@ final class TeacherAnswers {
   private @Nullable RowSignals remembered;
   private @Nullable RowSignals ofValidation;
   private boolean validationAsked;
+  private @Nullable BatchSource validationInputs;
   private long nanos;
 
   TeacherAnswers(Recipe recipe, @Nullable BatchSource inputs) {
@@ -69,15 +70,20 @@ final class TeacherAnswers {
     return ofValidation;
   }
 
-  /** Returns the teacher's logits of tokens of a validation set, null if it gives none. */
-  @Nullable NDArray ofTokens(DistillationDataset validation, int[] rows, NDManager scratch) {
+  /** Returns the teacher's logits of tokens of the validation set, null if it gives none. */
+  @Nullable NDArray ofTokens(int[] rows, NDManager scratch) {
     Teacher teacher = recipe.teacher();
-    if (!teacher.provides().contains(SignalKind.LOGITS)) {
+    DistillationDataset validation = recipe.validation();
+    if (validation == null || !teacher.provides().contains(SignalKind.LOGITS)) {
       return null;
     }
     try (NDManager elsewhere = NativeEngine.newManager(teacher.device())) {
-      BatchSource source = validation.inputs(teacher.tokenizer().orElse(null));
-      NDArray logits = timed(source.batch(elsewhere, rows), Set.of(SignalKind.LOGITS)).logits();
+      // once, since data sets compare tokenizers by their digests
+      if (validationInputs == null) {
+        validationInputs = validation.inputs(teacher.tokenizer().orElse(null));
+      }
+      Batch batch = validationInputs.batch(elsewhere, rows);
+      NDArray logits = timed(batch, Set.of(SignalKind.LOGITS)).logits();
       if (logits.getShape().dimension() != 3) {
         return null;
       }

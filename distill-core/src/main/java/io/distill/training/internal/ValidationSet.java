@@ -102,7 +102,7 @@ final class ValidationSet {
                 .forward(source.batch(scratch, batch).inputs(), Set.of(SignalKind.LOGITS), false)
                 .logits();
         int[][] labels = Arrays.stream(batch).mapToObj(source::tokenLabels).toArray(int[][]::new);
-        meter.add(logits, answers.ofTokens(rows, batch, scratch), labels);
+        meter.add(logits, answers.ofTokens(batch, scratch), labels);
       }
     }
     Map<String, Double> metrics = new LinkedHashMap<>();
